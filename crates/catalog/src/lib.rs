@@ -1,0 +1,1 @@
+//! What an integration declares: metrics, settings, signatures of probes and actions, risks.

@@ -1,0 +1,1 @@
+//! One outage as a pure function: (state, input, now) to events.

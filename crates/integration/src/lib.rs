@@ -1,0 +1,1 @@
+//! The contract that an integration fills in, and the clients it uses.

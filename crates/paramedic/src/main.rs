@@ -1,0 +1,2 @@
+//! The first responder to Prometheus alerts.
+fn main() {}

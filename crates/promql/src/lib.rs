@@ -1,0 +1,1 @@
+//! PromQL: parse, plan and evaluate over a columnar source.

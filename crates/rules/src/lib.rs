@@ -1,0 +1,1 @@
+//! Rule files, groups, and the life of an alert.

@@ -1,0 +1,1 @@
+//! Markdown pages as programs: sections, steps, bindings, causes.

@@ -1,0 +1,1 @@
+//! The recent window of samples, in columns.

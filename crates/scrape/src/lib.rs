@@ -1,0 +1,1 @@
+//! Targets and the loop that collects them.

@@ -1,0 +1,1 @@
+//! Virtual time, in-memory networks, and scenarios for tests and drills.
