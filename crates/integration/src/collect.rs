@@ -1,0 +1,34 @@
+use paramedic_model::{BoxFuture, Series};
+
+use crate::{Look, ProbeError};
+
+/// Reads the system's own API and yields samples under the names and labels of the exporter that
+/// people use today.
+pub trait Collector: Send + Sync {
+    /// One collection. The scrape loop adds `up`, `job`, `instance` and the labels of the system.
+    fn collect(&self, look: Look) -> BoxFuture<'_, Collection>;
+}
+
+/// What one collection yields.
+///
+/// A failure may come with samples: where the exporter has a value for "could not look"
+/// (`oxidized_status 0`), the collector yields it, and `failure` says why.
+#[derive(Debug, Default)]
+pub struct Collection {
+    /// The samples, all of this moment.
+    pub series: Vec<Series>,
+    /// Why the collection is not complete; then `up` is 0.
+    pub failure: Option<ProbeError>,
+}
+
+impl Collection {
+    /// A complete collection.
+    pub fn complete(series: Vec<Series>) -> Self {
+        Self { series, failure: None }
+    }
+
+    /// A collection that yields nothing.
+    pub fn failed(failure: ProbeError) -> Self {
+        Self { series: Vec::new(), failure: Some(failure) }
+    }
+}

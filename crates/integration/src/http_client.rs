@@ -1,0 +1,421 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue};
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_util::rt::TokioIo;
+use paramedic_model::{Redactor, Secret};
+
+use crate::{Address, BoxStream, Environment, ProbeError, SettingsError, TlsSettings, Transport};
+
+/// How long a whole request may take, from connecting to the last byte.
+const DEFAULT_DEADLINE: Duration = Duration::from_secs(15);
+/// The largest body that is read; more is an answer that cannot be trusted.
+const BODY_BYTES_MAX: usize = 16 << 20;
+
+/// An HTTP client for one server: deadline, size limit, redaction, and no redirects.
+///
+/// It opens a connection per request. A redirect is an answer like any other, because following
+/// one would carry credentials to a place that nobody configured.
+pub struct HttpClient {
+    transport: Arc<dyn Transport>,
+    redactor: Redactor,
+    address: Address,
+    /// The path in front of every request, without a slash at its end.
+    prefix: String,
+    tls: Option<TlsSettings>,
+    auth: Option<Auth>,
+    deadline: Duration,
+}
+
+/// The credentials of a client.
+#[derive(Debug, Clone)]
+pub enum Auth {
+    /// A user and a password, or an API key and its secret.
+    Basic {
+        /// The user or key.
+        user: Secret,
+        /// The password or secret.
+        password: Secret,
+    },
+    /// A bearer token.
+    Bearer(Secret),
+}
+
+/// A path of literal segments and a query, safe by construction: no segment can reach another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UrlPath {
+    path: String,
+    query: String,
+}
+
+impl UrlPath {
+    /// The path of `segments`, each percent-encoded where it must be.
+    ///
+    /// # Errors
+    ///
+    /// [`ProbeError::Unable`] where a segment is empty, `.` or `..`, or holds a control character.
+    pub fn new(segments: &[&str]) -> Result<Self, ProbeError> {
+        let mut path = String::new();
+        for segment in segments {
+            if matches!(*segment, "" | "." | "..") || segment.chars().any(char::is_control) {
+                let reason = format!("{segment:?} cannot stand in a path, so nothing was sent");
+                return Err(ProbeError::Unable { reason });
+            }
+            path.push('/');
+            encode(segment, &mut path);
+        }
+        Ok(Self { path, query: String::new() })
+    }
+
+    /// The path that `text` states. For paths known when the program was compiled.
+    pub fn fixed(text: &'static str) -> Self {
+        Self { path: text.to_owned(), query: String::new() }
+    }
+
+    /// Adds a parameter to the query.
+    #[must_use]
+    pub fn with_query(mut self, name: &str, value: &str) -> Self {
+        self.query.push(if self.query.is_empty() { '?' } else { '&' });
+        encode(name, &mut self.query);
+        self.query.push('=');
+        encode(value, &mut self.query);
+        self
+    }
+
+    /// The path without the query.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+}
+
+impl fmt::Display for UrlPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.path, self.query)
+    }
+}
+
+/// Percent-encodes all but unreserved characters, `:`, `@` and `,`, which may stand in a segment.
+fn encode(text: &str, out: &mut String) {
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~:@,".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+}
+
+/// One request.
+#[derive(Debug, Clone)]
+pub struct HttpRequest {
+    /// The method.
+    pub method: Method,
+    /// The path below the client's base URL.
+    pub path: UrlPath,
+    /// Headers besides those that the client sets.
+    pub headers: HeaderMap,
+    /// The body; empty for none.
+    pub body: Bytes,
+}
+
+impl HttpRequest {
+    /// A `GET`.
+    pub fn get(path: UrlPath) -> Self {
+        Self { method: Method::GET, path, headers: HeaderMap::new(), body: Bytes::new() }
+    }
+
+    /// A `POST` without a body.
+    pub fn post(path: UrlPath) -> Self {
+        Self { method: Method::POST, ..Self::get(path) }
+    }
+
+    /// A `POST` of `json`.
+    pub fn post_json(path: UrlPath, json: &serde_json::Value) -> Self {
+        let mut request = Self { body: json.to_string().into(), ..Self::post(path) };
+        request.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        request
+    }
+}
+
+/// A complete answer.
+#[derive(Debug, Clone)]
+pub struct HttpResponse {
+    /// Where from, for messages: the URL without credentials and query.
+    pub target: String,
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl HttpResponse {
+    /// The body as text, invalid UTF-8 replaced.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The first header `name`, where it is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The body as JSON, of a successful answer.
+    ///
+    /// # Errors
+    ///
+    /// [`ProbeError::Denied`] for 401 and 403, [`ProbeError::Answer`] for every other status but
+    /// 2xx and for a body that is empty, HTML or otherwise no JSON.
+    pub fn json(&self) -> Result<serde_json::Value, ProbeError> {
+        self.successful()?;
+        if self.body.is_empty() {
+            return Err(ProbeError::answer(&self.target, "expected JSON, got an empty body"));
+        }
+        serde_json::from_slice(&self.body).map_err(|error| {
+            let text = self.text();
+            let reason = if text.trim_start().starts_with('<') {
+                format!("expected JSON, got a page: {}", shorten(&text))
+            } else {
+                format!("expected JSON: {error}: {}", shorten(&text))
+            };
+            ProbeError::answer(&self.target, reason)
+        })
+    }
+
+    /// This answer, where its status is 2xx.
+    ///
+    /// # Errors
+    ///
+    /// As [`HttpResponse::json`] for the status.
+    pub fn successful(&self) -> Result<&Self, ProbeError> {
+        let reason = || format!("HTTP {}: {}", self.status.as_u16(), shorten(&self.text()));
+        match self.status {
+            status if status.is_success() => Ok(self),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                Err(ProbeError::Denied { target: self.target.clone(), reason: reason() })
+            }
+            _ => Err(ProbeError::answer(&self.target, reason())),
+        }
+    }
+}
+
+/// The first words of an answer on one line, for a message.
+fn shorten(text: &str) -> String {
+    const SHOWN: usize = 160;
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(SHOWN) {
+        Some((at, _)) => format!("{}…", &line[..at]),
+        None if line.is_empty() => "empty body".to_owned(),
+        None => line,
+    }
+}
+
+impl HttpClient {
+    /// A client for the server at `url`, as given in the setting named `setting`.
+    ///
+    /// # Errors
+    ///
+    /// A URL that is not `http://host[:port][/path]` or `https://…`, or holds credentials.
+    pub fn new(
+        setting: &str,
+        url: &str,
+        tls: TlsSettings,
+        auth: Option<Auth>,
+        environment: &Environment,
+    ) -> Result<Self, SettingsError> {
+        let error = |reason: &str| SettingsError::new(setting, format!("{reason}, not {url:?}"));
+        let (secure, rest) = match url.split_once("://") {
+            Some(("https", rest)) => (true, rest),
+            Some(("http", rest)) => (false, rest),
+            _ => return Err(error("write http://host:port or https://host:port")),
+        };
+        let (authority, prefix) = match rest.find('/') {
+            Some(at) => (&rest[..at], rest[at..].trim_end_matches('/')),
+            None => (rest, ""),
+        };
+        if authority.contains('@') {
+            return Err(SettingsError::new(setting, "credentials do not belong into a URL"));
+        }
+        if prefix.contains(['?', '#', '%']) || prefix.chars().any(|c| c.is_whitespace()) {
+            return Err(error("the path of a URL may not hold ?, #, % or blanks"));
+        }
+        let v6_without_port = authority.ends_with(']');
+        let has_port = !v6_without_port && authority.contains(':');
+        let default_port = if secure { 443 } else { 80 };
+        let address =
+            if has_port { authority.to_owned() } else { format!("{authority}:{default_port}") };
+        let address = Address::parse(&address).map_err(|_| error("write a host and a port"))?;
+        match &auth {
+            Some(Auth::Basic { user: _, password }) => environment.redactor.add(password),
+            Some(Auth::Bearer(token)) => environment.redactor.add(token),
+            None => {}
+        }
+        Ok(Self {
+            transport: environment.transport.clone(),
+            redactor: environment.redactor.clone(),
+            address,
+            prefix: prefix.to_owned(),
+            tls: secure.then_some(tls),
+            auth,
+            deadline: DEFAULT_DEADLINE,
+        })
+    }
+
+    /// This client with another deadline for a whole request.
+    #[must_use]
+    pub fn with_deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// The server's address: the `instance` of its samples.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// The server for messages: `https://host:port`.
+    pub fn target(&self) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}{}", self.address, self.prefix)
+    }
+
+    /// Sends `request` and reads the whole answer, whatever its status.
+    ///
+    /// # Errors
+    ///
+    /// [`ProbeError::Connect`] where there is no connection or it broke, [`ProbeError::Deadline`]
+    /// where the answer took too long, [`ProbeError::Answer`] where it was too large.
+    pub async fn send(&self, request: HttpRequest) -> Result<HttpResponse, ProbeError> {
+        let target = format!("{}{}", self.target(), request.path.path());
+        match tokio::time::timeout(self.deadline, self.exchange(request, &target)).await {
+            Ok(result) => result,
+            Err(_) => Err(ProbeError::Deadline { target, deadline: self.deadline }),
+        }
+    }
+
+    async fn exchange(
+        &self,
+        request: HttpRequest,
+        target: &str,
+    ) -> Result<HttpResponse, ProbeError> {
+        let broken = |error: &dyn std::error::Error| ProbeError::Connect {
+            target: target.to_owned(),
+            reason: self.redactor.clean(&chain(error)),
+        };
+        let stream = self.transport.connect(&self.address).await.map_err(|e| broken(&e))?;
+        let stream: BoxStream = match &self.tls {
+            Some(tls) => tls.wrap(&self.address.host, stream).await.map_err(|e| broken(&e))?,
+            None => stream,
+        };
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|e| broken(&e))?;
+        let request = self.build(request)?;
+        let answer = async {
+            let response = sender.send_request(request).await.map_err(|e| broken(&e))?;
+            let (head, body) = response.into_parts();
+            let body = Limited::new(body, BODY_BYTES_MAX).collect().await.map_err(|error| {
+                if error.is::<http_body_util::LengthLimitError>() {
+                    ProbeError::answer(target, format!("a body above {BODY_BYTES_MAX} bytes"))
+                } else {
+                    broken(error.as_ref())
+                }
+            })?;
+            let target = target.to_owned();
+            let body = body.to_bytes();
+            Ok(HttpResponse { target, status: head.status, headers: head.headers, body })
+        };
+        // The connection is driven here rather than in a task, so that dropping this future ends it.
+        let mut connection = std::pin::pin!(connection);
+        let mut answer = std::pin::pin!(answer);
+        let mut connected = true;
+        std::future::poll_fn(|context| {
+            if connected && connection.as_mut().poll(context).is_ready() {
+                connected = false;
+            }
+            answer.as_mut().poll(context)
+        })
+        .await
+    }
+
+    fn build(&self, request: HttpRequest) -> Result<Request<Full<Bytes>>, ProbeError> {
+        let mut headers = request.headers;
+        let host = HeaderValue::from_str(&self.address.to_string());
+        headers.insert(HOST, host.map_err(|_| ProbeError::unable("the host is no header value"))?);
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        headers.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
+        if let Some(auth) = &self.auth {
+            let text = match auth {
+                Auth::Basic { user, password } => {
+                    let pair = format!("{}:{}", user.expose(), password.expose());
+                    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair))
+                }
+                Auth::Bearer(token) => format!("Bearer {}", token.expose()),
+            };
+            let mut value = HeaderValue::from_str(&text)
+                .map_err(|_| ProbeError::unable("the credentials hold a line break"))?;
+            value.set_sensitive(true);
+            headers.insert(AUTHORIZATION, value);
+        }
+        let mut built = Request::new(Full::new(request.body));
+        *built.method_mut() = request.method;
+        *built.uri_mut() = format!("{}{}", self.prefix, request.path)
+            .parse()
+            .map_err(|_| ProbeError::unable(format!("{} is no valid path", request.path)))?;
+        *built.headers_mut() = headers;
+        Ok(built)
+    }
+}
+
+/// An error with all its causes on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_segment_cannot_reach_another() {
+        let path = |segment| UrlPath::new(&["api", segment]).map(|path| path.to_string());
+        assert_eq!(path("a/b?c#d%2e é").unwrap(), "/api/a%2Fb%3Fc%23d%252e%20%C3%A9");
+        assert_eq!(path(":watcher:").unwrap(), "/api/:watcher:");
+        for bad in ["", ".", "..", "a\nb", "a\r\nHost: x"] {
+            assert!(path(bad).is_err(), "{bad:?}");
+        }
+        let query = UrlPath::fixed("/x").with_query("a", "b&c=d").with_query("e", "");
+        assert_eq!(query.to_string(), "/x?a=b%26c%3Dd&e=");
+    }
+
+    #[test]
+    fn an_answer_that_is_no_json_is_never_healthy() {
+        let check = |status: u16, body: &'static str, expected: &str| {
+            let response = HttpResponse {
+                target: "http://x/y".to_owned(),
+                status: StatusCode::from_u16(status).unwrap(),
+                headers: HeaderMap::new(),
+                body: Bytes::from_static(body.as_bytes()),
+            };
+            assert_eq!(response.json().unwrap_err().to_string(), expected);
+        };
+        let about = "understand the answer of http://x/y: ";
+        check(200, "", &format!("{about}expected JSON, got an empty body"));
+        check(200, "<html>\n x", &format!("{about}expected JSON, got a page: <html> x"));
+        check(502, "<h1>no</h1>", &format!("{about}HTTP 502: <h1>no</h1>"));
+        check(401, "", "log in to http://x/y: HTTP 401: empty body");
+    }
+}

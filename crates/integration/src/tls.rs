@@ -1,0 +1,156 @@
+use std::io;
+use std::sync::Arc;
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use sha2::{Digest, Sha256};
+use tokio_rustls::TlsConnector;
+
+use crate::{BoxStream, SettingsError};
+
+/// Whom a TLS client believes.
+#[derive(Debug, Clone)]
+pub enum TlsTrust {
+    /// A certificate that one of these authorities signed, for this host. PEM text.
+    Authorities(String),
+    /// Exactly the certificate with this SHA-256 fingerprint, whatever name it carries: for the
+    /// self-signed certificates that appliances come with.
+    Pin([u8; 32]),
+    /// Anyone. For a laboratory.
+    Anyone,
+}
+
+impl TlsTrust {
+    /// Reads a pin: 64 hexadecimal digits, with or without colons.
+    ///
+    /// # Errors
+    ///
+    /// A text that is not of that form, named by the key `setting`.
+    pub fn pin(setting: &str, text: &str) -> Result<Self, SettingsError> {
+        let digits: Vec<u8> = text.bytes().filter(|byte| *byte != b':').collect();
+        let error = || {
+            let reason =
+                "write the SHA-256 fingerprint of the certificate as 64 hexadecimal digits";
+            SettingsError::new(setting, reason)
+        };
+        if digits.len() != 64 || !digits.iter().all(u8::is_ascii_hexdigit) {
+            return Err(error());
+        }
+        let mut pin = [0; 32];
+        for (byte, pair) in pin.iter_mut().zip(digits.chunks(2)) {
+            let pair = std::str::from_utf8(pair).map_err(|_| error())?;
+            *byte = u8::from_str_radix(pair, 16).map_err(|_| error())?;
+        }
+        Ok(Self::Pin(pin))
+    }
+}
+
+/// How a client secures its streams.
+#[derive(Clone)]
+pub struct TlsSettings {
+    config: Arc<ClientConfig>,
+}
+
+impl TlsSettings {
+    /// Settings that believe `trust`, as given in the key `setting`.
+    ///
+    /// # Errors
+    ///
+    /// Authorities that are no PEM certificates.
+    pub fn new(setting: &str, trust: &TlsTrust) -> Result<Self, SettingsError> {
+        let provider = Arc::new(ring::default_provider());
+        let error = |reason: String| SettingsError::new(setting, reason);
+        let verifier: Arc<dyn ServerCertVerifier> = match trust {
+            TlsTrust::Authorities(pem) => {
+                let mut roots = RootCertStore::empty();
+                for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+                    let certificate = certificate.map_err(|e| error(format!("no PEM: {e}")))?;
+                    roots.add(certificate).map_err(|e| error(e.to_string()))?;
+                }
+                WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+                    .build()
+                    .map_err(|_| error("the file holds no certificate authority".to_owned()))?
+            }
+            TlsTrust::Pin(pin) => Arc::new(Unnamed { pin: Some(*pin), provider: provider.clone() }),
+            TlsTrust::Anyone => Arc::new(Unnamed { pin: None, provider: provider.clone() }),
+        };
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|e| error(e.to_string()))?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier)
+            .with_no_client_auth();
+        Ok(Self { config: Arc::new(config) })
+    }
+
+    /// Speaks TLS over `stream` with the server `host`.
+    ///
+    /// # Errors
+    ///
+    /// A handshake that failed; for a pin that did not match, with the fingerprint that came.
+    pub async fn wrap(&self, host: &str, stream: BoxStream) -> io::Result<BoxStream> {
+        let name = ServerName::try_from(host.to_owned())
+            .map_err(|_| io::Error::other(format!("{host:?} is no name for a certificate")))?;
+        let stream = TlsConnector::from(self.config.clone()).connect(name, stream).await?;
+        Ok(Box::new(stream))
+    }
+}
+
+/// Believes one certificate, or any, without looking at names and dates. Signatures are verified.
+#[derive(Debug)]
+struct Unnamed {
+    pin: Option<[u8; 32]>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Unnamed {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let found: [u8; 32] = Sha256::digest(end_entity.as_ref()).into();
+        match self.pin {
+            Some(pin) if pin != found => {
+                let hex: String = found.iter().map(|byte| format!("{byte:02x}")).collect();
+                let text = format!("the certificate's fingerprint is {hex}, which is not the pin");
+                Err(CertificateError::Other(rustls::OtherError(Arc::new(io::Error::other(text))))
+                    .into())
+            }
+            _ => Ok(ServerCertVerified::assertion()),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
