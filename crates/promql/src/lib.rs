@@ -1,1 +1,46 @@
-//! PromQL: parse, plan and evaluate over a columnar source.
+//! PromQL: parse, plan and evaluate over a columnar [`Source`].
+//!
+//! ```text
+//! text --parse--> Expr --Plan::new--> Plan --eval_instant / eval_range--> Evaluation
+//!                  (spans)             (reads)     over a Source            (value, provenance, annotations)
+//! ```
+//!
+//! The semantics are Prometheus 3.x's for float samples. What is not there yet (native histograms,
+//! `info`, `anchored` and `smoothed`, duration expressions) is refused when the text is parsed or
+//! planned, with its name and place; it never yields a result that differs from Prometheus's.
+//!
+//! # Invariants
+//!
+//! - Every node of an expression knows the bytes of the text that it came from.
+//! - Every element of a result knows the rows of the source that it came from ([`Origins`]).
+//! - No input panics and none overflows the stack: depth and samples are bounded by settings.
+//!
+//! Not here: where samples are kept (`samples` implements [`Source`]), alerts, files, clocks.
+
+mod ast;
+mod eval;
+mod functions;
+mod matcher;
+mod notation;
+mod parse;
+mod plan;
+mod print;
+mod source;
+mod span;
+mod value;
+
+pub use ast::{
+    AggregateExpr, AggregateOp, At, BinaryExpr, BinaryOp, CallExpr, Cardinality, Expr, ExprKind,
+    Fill, Grouping, RangeExpr, RangeExtent, Selector, SubqueryExpr, UnaryOp, ValueType,
+    VectorMatching,
+};
+pub use functions::{FUNCTIONS, Function};
+pub use matcher::{MatchOp, Matcher};
+pub use notation::{SeriesNotation, parse_series};
+pub use parse::{ParseError, ParseOptions, parse, parse_with};
+pub use plan::{EvalError, EvalOptions, Plan, ReadSet};
+pub use source::{Column, Family, FamilyId, NO_VALUE, RowRef, Source, Symbol};
+pub use span::Span;
+pub use value::{
+    Annotation, Annotations, Element, Evaluation, Origins, RangeSeries, Severity, Value,
+};

@@ -1,0 +1,169 @@
+//! An expression made ready: what it reads, and how to evaluate it.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use paramedic_model::TimeMs;
+
+use crate::eval;
+use crate::span::Place;
+use crate::{Evaluation, Expr, Source, Span, Value};
+
+/// The settings of an evaluation. Prometheus's defaults.
+#[derive(Clone, Debug)]
+pub struct EvalOptions {
+    /// How long a sample stands for its series when no newer one follows. Default: 5 min.
+    pub lookback: Duration,
+    /// The step of a subquery that names none: Prometheus takes its `evaluation_interval`.
+    /// Default: 1 min.
+    pub subquery_step: Duration,
+    /// How many samples an evaluation may hold at once before it is refused. Default: 50 million.
+    pub samples_max: usize,
+    /// Whether metric names are dropped at the end of the evaluation, as with the feature flag
+    /// `promql-delayed-name-removal`. Default: no.
+    pub delayed_name_removal: bool,
+}
+
+impl Default for EvalOptions {
+    fn default() -> Self {
+        Self {
+            lookback: Duration::from_secs(300),
+            subquery_step: Duration::from_secs(60),
+            samples_max: 50_000_000,
+            delayed_name_removal: false,
+        }
+    }
+}
+
+/// Why an expression could not be evaluated.
+///
+/// Prints as `LINE:COLUMN: MESSAGE`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {message}")]
+pub struct EvalError {
+    /// The part of the expression that failed.
+    pub span: Span,
+    /// Prometheus's text where it has one.
+    pub message: String,
+    place: Place,
+}
+
+impl EvalError {
+    pub(crate) fn new(span: Span, message: String, text: &str) -> Self {
+        Self { span, message, place: Place::of(span, text) }
+    }
+}
+
+/// The metric names that a plan reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReadSet {
+    /// Only these. Empty for an expression without selectors.
+    Names(BTreeSet<String>),
+    /// Possibly any: a selector fixes no metric name.
+    All,
+}
+
+impl ReadSet {
+    /// Whether a change of this family can change the result.
+    pub fn contains(&self, metric_name: &str) -> bool {
+        match self {
+            ReadSet::Names(names) => names.contains(metric_name),
+            ReadSet::All => true,
+        }
+    }
+}
+
+/// A compiled expression: made once, evaluated many times.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    expr: Expr,
+    text: String,
+    reads: ReadSet,
+}
+
+impl Plan {
+    /// Compiles `expr`, which was parsed from `text`.
+    ///
+    /// # Errors
+    ///
+    /// Where it uses a part of the language that is not there yet, with its place.
+    pub fn new(expr: Expr, text: &str) -> Result<Self, EvalError> {
+        eval::check_supported(&expr, text)?;
+        let reads = reads(&expr);
+        Ok(Self { expr, text: text.to_owned(), reads })
+    }
+
+    /// The expression.
+    pub fn expr(&self) -> &Expr {
+        &self.expr
+    }
+
+    /// The text that it was parsed from; every [`Span`] refers to it.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The families that it reads.
+    pub fn reads(&self) -> &ReadSet {
+        &self.reads
+    }
+
+    /// Evaluates at one moment.
+    ///
+    /// # Errors
+    ///
+    /// What Prometheus refuses too: ambiguous matches, invalid parameters, too many samples.
+    pub fn eval_instant(
+        &self,
+        source: &dyn Source,
+        at: TimeMs,
+        options: &EvalOptions,
+    ) -> Result<Evaluation, EvalError> {
+        eval::instant(self, source, at, options, None)
+    }
+
+    /// As [`Plan::eval_instant`], and reports the value of every expression in it to `trace`, inner
+    /// before outer. What stands inside a subquery is evaluated at other moments and not reported.
+    ///
+    /// # Errors
+    ///
+    /// As [`Plan::eval_instant`].
+    pub fn eval_traced(
+        &self,
+        source: &dyn Source,
+        at: TimeMs,
+        options: &EvalOptions,
+        trace: &mut dyn FnMut(&Expr, &Value),
+    ) -> Result<Evaluation, EvalError> {
+        eval::instant(self, source, at, options, Some(trace))
+    }
+
+    /// Evaluates at `start`, `start + step`, up to `end`; the value is a matrix sorted by labels.
+    /// `step` is at least a millisecond.
+    ///
+    /// # Errors
+    ///
+    /// As [`Plan::eval_instant`], and where the expression is no scalar or instant vector.
+    pub fn eval_range(
+        &self,
+        source: &dyn Source,
+        start: TimeMs,
+        end: TimeMs,
+        step: Duration,
+        options: &EvalOptions,
+    ) -> Result<Evaluation, EvalError> {
+        eval::range(self, source, start, end, step, options)
+    }
+}
+
+fn reads(expr: &Expr) -> ReadSet {
+    let mut names = BTreeSet::new();
+    for (_, selector) in expr.selectors() {
+        // With two names nothing is read, with one of them too few are missed: any one will do.
+        match selector.matchers.iter().find_map(|matcher| matcher.fixed_metric_name()) {
+            Some(name) => names.insert(name.to_owned()),
+            None => return ReadSet::All,
+        };
+    }
+    ReadSet::Names(names)
+}
