@@ -41,6 +41,8 @@ pub enum SettingKind {
     ListMap,
     /// More settings below this key.
     Table(Vec<Setting>),
+    /// The same settings again and again, each time below a name that the user chooses.
+    TableMap(Vec<Setting>),
 }
 
 /// The value of a setting, of the kind that its declaration names.
@@ -62,6 +64,8 @@ pub enum SettingValue {
     ListMap(BTreeMap<String, Vec<String>>),
     /// Of `Table`.
     Table(Settings),
+    /// Of `TableMap`.
+    TableMap(BTreeMap<String, Settings>),
 }
 
 /// The settings of one system, as far as they were given.
@@ -155,6 +159,14 @@ impl Settings {
     pub fn table(&self, name: &str) -> Option<&Settings> {
         match self.0.get(name) {
             Some(SettingValue::Table(settings)) => Some(settings),
+            _ => None,
+        }
+    }
+
+    /// The tables below `name`, where it was given.
+    pub fn tables(&self, name: &str) -> Option<&BTreeMap<String, Settings>> {
+        match self.0.get(name) {
+            Some(SettingValue::TableMap(tables)) => Some(tables),
             _ => None,
         }
     }
