@@ -1,1 +1,10 @@
-//! Targets and the loop that collects them.
+//! Targets, and the loop that collects each of them.
+//!
+//! [`collect_forever`] runs one target: collect, label, send, sleep. What it sends always says
+//! whether the target could be looked at: a failure is `up 0` and a reason, never a gap.
+//!
+//! Not here: where samples are kept, and what they mean.
+
+mod target;
+
+pub use target::{Scraped, Target, TargetError, collect_forever, collect_once};
