@@ -20,6 +20,7 @@
 mod ast;
 mod eval;
 mod functions;
+mod lex;
 mod matcher;
 mod notation;
 mod parse;
@@ -27,6 +28,7 @@ mod plan;
 mod print;
 mod source;
 mod span;
+mod typecheck;
 mod value;
 
 pub use ast::{

@@ -1,0 +1,255 @@
+//! What stands behind an operand: `[5m]`, `[1h:1m]`, `offset 5m`, `@ 1234`, `anchored`, `smoothed`.
+
+use std::time::Duration;
+
+use paramedic_model::{TimeMs, parse_duration};
+
+use super::{Parsed, Parser, Result};
+use crate::ast::{RangeExpr, SubqueryExpr};
+use crate::lex::{Keyword, TokenKind};
+use crate::{At, BinaryOp, Expr, ExprKind, RangeExtent, Span};
+
+/// What Go's nanoseconds can hold.
+const DURATION_SECONDS_MAX: f64 = (i64::MAX / 1_000_000_000) as f64;
+
+impl Parser<'_> {
+    pub(super) fn postfix(&mut self) -> Result<Parsed> {
+        let mut parsed = self.primary()?;
+        loop {
+            match self.peek() {
+                TokenKind::LeftBracket => parsed = self.bracket(parsed)?,
+                TokenKind::Keyword(Keyword::Offset) => {
+                    self.advance();
+                    self.offset(&mut parsed.expr)?;
+                }
+                TokenKind::At => {
+                    self.advance();
+                    self.at_modifier(&mut parsed.expr)?;
+                }
+                TokenKind::Keyword(Keyword::Anchored) => {
+                    self.extent(&mut parsed.expr, RangeExtent::Anchored)?;
+                }
+                TokenKind::Keyword(Keyword::Smoothed) => {
+                    self.extent(&mut parsed.expr, RangeExtent::Smoothed)?;
+                }
+                _ => return Ok(parsed),
+            }
+        }
+    }
+
+    /// `[5m]` or `[1h:1m]`.
+    fn bracket(&mut self, parsed: Parsed) -> Result<Parsed> {
+        let start = self.advance().span;
+        let range = self.positive_duration("subquery or range selector")?;
+        if self.accept(&TokenKind::Colon).is_some() {
+            let step = match self.peek() {
+                TokenKind::RightBracket => None,
+                _ => Some(self.positive_duration("subquery selector")?),
+            };
+            let end = self.closing_bracket("subquery selector", "\"]\"")?;
+            return self.subquery(parsed, range, step, end);
+        }
+        let end = self.closing_bracket("subquery or range", "\":\" or \"]\"")?;
+        let span = parsed.expr.span.to(end);
+        let ExprKind::Selector(selector) = parsed.expr.kind else {
+            return self.fail(start.to(end), "ranges only allowed for vector selectors");
+        };
+        if selector.offset_ms != 0 {
+            return self.fail(start.to(end), "no offset modifiers allowed before range");
+        }
+        if selector.at.is_some() {
+            return self.fail(start.to(end), "no @ modifiers allowed before range");
+        }
+        let kind = ExprKind::Range(RangeExpr { selector, selector_span: parsed.expr.span, range });
+        Ok(Parsed { expr: Expr { span, kind }, height: parsed.height })
+    }
+
+    fn subquery(
+        &self,
+        parsed: Parsed,
+        range: Duration,
+        step: Option<Duration>,
+        end: Span,
+    ) -> Result<Parsed> {
+        let (span, height) = (parsed.expr.span.to(end), parsed.height + 1);
+        self.check_height(height, end)?;
+        let (offset_ms, at) = (0, None);
+        let subquery = SubqueryExpr { expr: parsed.expr, range, step, offset_ms, at };
+        Ok(Parsed { expr: Expr { span, kind: ExprKind::Subquery(Box::new(subquery)) }, height })
+    }
+
+    fn closing_bracket(&mut self, context: &str, expected: &str) -> Result<Span> {
+        match self.peek() {
+            TokenKind::RightBracket => Ok(self.advance().span),
+            TokenKind::Operator(
+                BinaryOp::Add
+                | BinaryOp::Sub
+                | BinaryOp::Mul
+                | BinaryOp::Div
+                | BinaryOp::Mod
+                | BinaryOp::Pow,
+            ) => self.duration_expression(),
+            _ => self.unexpected(context, expected),
+        }
+    }
+
+    /// Arithmetic on durations is experimental in Prometheus.
+    fn duration_expression<T>(&self) -> Result<T> {
+        let message = if self.options.experimental {
+            "duration expressions are not supported yet"
+        } else {
+            "experimental duration expression is not enabled"
+        };
+        self.fail(self.token().span, message)
+    }
+
+    /// A duration or a number of seconds, above zero.
+    fn positive_duration(&mut self, context: &str) -> Result<Duration> {
+        let span = self.token().span;
+        let seconds = match self.peek() {
+            TokenKind::Number => self.number(span)?,
+            TokenKind::Duration => self.duration_text(span)?.as_secs_f64(),
+            TokenKind::Operator(BinaryOp::Add | BinaryOp::Sub)
+            | TokenKind::LeftParen
+            | TokenKind::Keyword(_)
+            | TokenKind::Aggregate(_) => return self.duration_expression(),
+            _ => return self.unexpected(context, "number, duration, step(), or range()"),
+        };
+        self.advance();
+        if seconds.is_nan() || seconds.abs() > DURATION_SECONDS_MAX {
+            return self.fail(span, "duration out of range");
+        }
+        if seconds <= 0.0 {
+            return self.fail(span, "duration must be greater than 0");
+        }
+        Ok(Duration::from_millis((seconds * 1000.0) as u64))
+    }
+
+    pub(super) fn duration_text(&self, span: Span) -> Result<Duration> {
+        parse_duration(span.of(self.text)).or_else(|error| self.fail(span, error.to_string()))
+    }
+
+    /// A signed duration or number of seconds, in milliseconds.
+    fn signed_duration(&mut self) -> Result<i64> {
+        let start = self.token().span;
+        let sign = self.sign();
+        let span = self.token().span;
+        let seconds = match self.peek() {
+            TokenKind::Number => self.number(span)?,
+            TokenKind::Duration => self.duration_text(span)?.as_secs_f64(),
+            TokenKind::LeftParen | TokenKind::Keyword(_) => return self.duration_expression(),
+            _ => return self.unexpected("offset", "number, duration, step(), or range()"),
+        };
+        self.advance();
+        if seconds.is_nan() || seconds.abs() > DURATION_SECONDS_MAX {
+            return self.fail(start.to(span), "duration out of range");
+        }
+        Ok((sign * seconds * 1000.0) as i64)
+    }
+
+    fn offset(&mut self, expr: &mut Expr) -> Result<()> {
+        let offset_ms = self.signed_duration()?;
+        let end = self.tokens[self.at - 1].span;
+        let slot = match &mut expr.kind {
+            ExprKind::Selector(selector) => &mut selector.offset_ms,
+            ExprKind::Range(range) => &mut range.selector.offset_ms,
+            ExprKind::Subquery(subquery) => &mut subquery.offset_ms,
+            _ => {
+                return self.fail(
+                    expr.span,
+                    "offset modifier must be preceded by an instant vector selector or range \
+                     vector selector or a subquery",
+                );
+            }
+        };
+        if *slot != 0 {
+            return self.fail(expr.span, "offset may not be set multiple times");
+        }
+        *slot = offset_ms;
+        expr.span = expr.span.to(end);
+        Ok(())
+    }
+
+    fn at_modifier(&mut self, expr: &mut Expr) -> Result<()> {
+        let at = match self.peek() {
+            TokenKind::Keyword(keyword @ (Keyword::Start | Keyword::End)) => {
+                let at = if *keyword == Keyword::Start { At::Start } else { At::End };
+                self.advance();
+                for wanted in [TokenKind::LeftParen, TokenKind::RightParen] {
+                    if self.accept(&wanted).is_none() {
+                        return self.unexpected("@", "timestamp");
+                    }
+                }
+                at
+            }
+            _ => self.at_time(expr.span)?,
+        };
+        let end = self.tokens[self.at - 1].span;
+        let slot = match &mut expr.kind {
+            ExprKind::Selector(selector) => &mut selector.at,
+            ExprKind::Range(range) => &mut range.selector.at,
+            ExprKind::Subquery(subquery) => &mut subquery.at,
+            _ => {
+                return self.fail(
+                    expr.span,
+                    "@ modifier must be preceded by an instant vector selector or range vector \
+                     selector or a subquery",
+                );
+            }
+        };
+        if slot.is_some() {
+            return self.fail(expr.span, "@ <timestamp> may not be set multiple times");
+        }
+        *slot = Some(at);
+        expr.span = expr.span.to(end);
+        Ok(())
+    }
+
+    fn at_time(&mut self, expr: Span) -> Result<At> {
+        let sign = self.sign();
+        let span = self.token().span;
+        let seconds = match self.peek() {
+            TokenKind::Number => sign * self.number(span)?,
+            TokenKind::Duration => sign * self.duration_text(span)?.as_secs_f64(),
+            _ => return self.unexpected("@", "timestamp"),
+        };
+        self.advance();
+        let milliseconds = (seconds * 1000.0).round();
+        if !milliseconds.is_finite() || milliseconds.abs() >= i64::MAX as f64 {
+            let message = format!("timestamp out of bounds for @ modifier: {seconds:.6}");
+            return self.fail(expr, message);
+        }
+        Ok(At::Time(TimeMs(milliseconds as i64)))
+    }
+
+    fn extent(&mut self, expr: &mut Expr, extent: RangeExtent) -> Result<()> {
+        let keyword = self.advance().span;
+        let word = match extent {
+            RangeExtent::Anchored => "anchored",
+            RangeExtent::Smoothed => "smoothed",
+        };
+        if !self.options.experimental {
+            return self
+                .fail(expr.span, format!("{word} modifier is experimental and not enabled"));
+        }
+        let slot = match &mut expr.kind {
+            ExprKind::Selector(selector) => &mut selector.extent,
+            ExprKind::Range(range) => &mut range.selector.extent,
+            _ => {
+                return self.fail(
+                    expr.span,
+                    format!(
+                        "{word} modifier must be preceded by an instant vector selector or range \
+                         vector selector"
+                    ),
+                );
+            }
+        };
+        if slot.is_some() {
+            return self.fail(expr.span, format!("{word} modifier may not be set multiple times"));
+        }
+        *slot = Some(extent);
+        expr.span = expr.span.to(keyword);
+        Ok(())
+    }
+}
