@@ -1,2 +1,3 @@
 //! The first responder to Prometheus alerts.
+mod config;
 fn main() {}
