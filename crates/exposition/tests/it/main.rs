@@ -1,0 +1,7 @@
+//! The crate as its users meet it.
+
+/// Bodies in, samples or the place of the mistake out, for both formats.
+mod reading;
+
+/// What is written is read back, and no body makes a panic.
+mod round_trip;
