@@ -85,7 +85,7 @@ impl ValueType {
 /// A set of series, and how far from the moment of evaluation to look.
 #[derive(Clone, Debug)]
 pub struct Selector {
-    /// The metric name where it stands before the braces or quoted in them; `matchers` has it too.
+    /// The metric name where it stands before the braces; `matchers` has it too, as the last one.
     pub name: Option<String>,
     /// What the labels must satisfy, the name included.
     pub matchers: Vec<Matcher>,

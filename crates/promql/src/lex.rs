@@ -107,9 +107,9 @@ impl Token {
             TokenKind::Aggregate(_) => format!("<aggr:{written}>"),
             TokenKind::Operator(_) | TokenKind::At => format!("<op:{written}>"),
             TokenKind::MatchRegex | TokenKind::MatchNotRegex => format!("<op:{written}>"),
-            TokenKind::Keyword(
-                Keyword::Start | Keyword::End | Keyword::Step | Keyword::Range,
-            ) => format!("{written:?}"),
+            TokenKind::Keyword(Keyword::Start | Keyword::End | Keyword::Step | Keyword::Range) => {
+                format!("{written:?}")
+            }
             TokenKind::Keyword(_) => format!("<{written}>"),
             _ => format!("{written:?}"),
         }
@@ -386,8 +386,8 @@ impl Lexer<'_> {
     /// Reads a number, with `_` between digits and hexadecimal integers. Where it returns false, it
     /// stands where the text stops being one.
     fn number(&mut self) -> bool {
-        let hexadecimal = self.text[self.at..].starts_with("0x")
-            || self.text[self.at..].starts_with("0X");
+        let hexadecimal =
+            self.text[self.at..].starts_with("0x") || self.text[self.at..].starts_with("0X");
         if hexadecimal {
             self.at += 2;
             self.accept(|c| c == '_');

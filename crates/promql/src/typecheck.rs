@@ -3,9 +3,7 @@
 use paramedic_model::METRIC_NAME;
 
 use crate::ast::{AggregateExpr, BinaryExpr, CallExpr};
-use crate::{
-    BinaryOp, Cardinality, Expr, ExprKind, Fill, ParseError, Selector, Span, ValueType,
-};
+use crate::{BinaryOp, Cardinality, Expr, ExprKind, Fill, ParseError, Selector, Span, ValueType};
 
 type Result<T = ()> = std::result::Result<T, ParseError>;
 
@@ -79,8 +77,7 @@ impl Checker<'_> {
                 return self.fail(span, message);
             }
         } else if selector.matchers.iter().all(|matcher| matcher.matches("")) {
-            return self
-                .fail(span, "vector selector must contain at least one non-empty matcher");
+            return self.fail(span, "vector selector must contain at least one non-empty matcher");
         }
         Ok(())
     }
@@ -98,8 +95,7 @@ impl Checker<'_> {
         let left = self.expr(&mut binary.lhs)?;
         let right = self.expr(&mut binary.rhs)?;
         if binary.return_bool && !op.is_comparison() {
-            return self
-                .fail(op_span, "bool modifier can only be used on comparison operators");
+            return self.fail(op_span, "bool modifier can only be used on comparison operators");
         }
         let scalars = left == ValueType::Scalar && right == ValueType::Scalar;
         if op.is_comparison() && !binary.return_bool && scalars {
@@ -115,8 +111,7 @@ impl Checker<'_> {
         }
         for (side, found) in [(&binary.lhs, left), (&binary.rhs, right)] {
             if !matches!(found, ValueType::Scalar | ValueType::Vector) {
-                let message =
-                    "binary expression must contain only scalar and instant vector types";
+                let message = "binary expression must contain only scalar and instant vector types";
                 return self.fail(side.span, message);
             }
         }
@@ -178,9 +173,8 @@ impl Checker<'_> {
             }
             let most = usize::try_from(function.variadic).ok().map(|more| least + more);
             if let Some(most) = most.filter(|most| given > *most) {
-                let message = format!(
-                    "expected at most {most} argument(s) in call to {name:?}, got {given}"
-                );
+                let message =
+                    format!("expected at most {most} argument(s) in call to {name:?}, got {given}");
                 return self.fail(span, message);
             }
         }

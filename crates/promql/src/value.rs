@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
-use paramedic_model::{Labels, Sample, TimeMs};
+use paramedic_model::{Labels, Sample};
 
 use crate::span::Place;
 use crate::{RowRef, Source, Span, ValueType};
@@ -94,6 +94,14 @@ impl Origins {
             0 => Self(None),
             1 => parts.swap_remove(0),
             _ => Self(Some(Arc::new(Node::Union(parts)))),
+        }
+    }
+
+    /// Whether both are clones of one value.
+    pub(crate) fn is(&self, other: &Origins) -> bool {
+        match (&self.0, &other.0) {
+            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+            (a, b) => a.is_none() && b.is_none(),
         }
     }
 
@@ -194,11 +202,4 @@ impl Annotations {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
-}
-
-/// The moments of a range query: `start`, `start + step`, up to `end`.
-pub(crate) fn steps(start: TimeMs, end: TimeMs, step_ms: i64) -> impl Iterator<Item = TimeMs> {
-    let step_ms = step_ms.max(1);
-    let count = if end < start { 0 } else { (end.0 - start.0) / step_ms + 1 };
-    (0..count).map(move |index| TimeMs(start.0 + index * step_ms))
 }

@@ -1,32 +1,423 @@
-//! The plain evaluator.
+//! The plain evaluator: one expression at one moment, by recursion over the tree.
+//!
+//! A range query and a subquery evaluate the same tree once per step and collect the elements by
+//! their labels, which is what Prometheus's semantics say and its engine avoids. Nothing here is
+//! clever: this evaluator is the oracle that faster ones are compared with.
+//!
+//! # Invariants
+//!
+//! - An element of a vector carries the origins of everything that decided its value or presence.
+//! - Where metric names are dropped late, a label set keeps its name and a flag says that it goes.
 
+mod aggregate;
+mod binary;
+mod call;
+mod histogram;
+mod labels;
+mod math;
+mod over_time;
+mod select;
+mod support;
+mod time;
+
+use std::collections::HashMap;
+use std::rc::Rc;
 use std::time::Duration;
 
-use paramedic_model::TimeMs;
+use paramedic_model::{Labels, METRIC_NAME, Sample, TimeMs};
 
-use crate::{EvalError, EvalOptions, Evaluation, Expr, Plan, Source, Value};
+use crate::{
+    Annotations, Element, EvalError, EvalOptions, Evaluation, Expr, ExprKind, Origins, Plan,
+    RangeSeries, RowRef, Selector, Severity, Source, Span, SubqueryExpr, UnaryOp, Value, ValueType,
+};
 
-pub(crate) fn check_supported(_expr: &Expr, _text: &str) -> Result<(), EvalError> {
-    Ok(())
-}
+pub(crate) use support::check_supported;
+
+type Result<T, E = EvalError> = std::result::Result<T, E>;
+
+/// What [`Plan::eval_traced`] reports to.
+type Trace<'a> = &'a mut dyn FnMut(&Expr, &Value);
+
+const SAME_LABELSET: &str = "vector cannot contain metrics with the same labelset";
+const TOO_MANY_SAMPLES: &str =
+    "query processing would load too many samples into memory in query execution";
 
 pub(crate) fn instant(
     plan: &Plan,
-    _source: &dyn Source,
-    _at: TimeMs,
-    _options: &EvalOptions,
-    _trace: Option<&mut dyn FnMut(&Expr, &Value)>,
-) -> Result<Evaluation, EvalError> {
-    Err(EvalError::new(plan.expr().span, "not supported yet".to_owned(), plan.text()))
+    source: &dyn Source,
+    at: TimeMs,
+    options: &EvalOptions,
+    trace: Option<Trace<'_>>,
+) -> Result<Evaluation> {
+    let query = Query { start: at, end: at, step_ms: 0 };
+    // Each reference is shortened to the evaluation.
+    let trace = trace.map(|trace| -> Trace<'_> { trace });
+    let mut evaluator = Evaluator::new(plan, source, options, query, trace);
+    let expr = plan.expr();
+    let value = match expr.value_type() {
+        ValueType::Matrix => {
+            let series = evaluator.matrix(expr, at)?;
+            evaluator.finish_series(series)?
+        }
+        _ => {
+            let value = evaluator.eval(expr, at)?;
+            evaluator.finish(value)?
+        }
+    };
+    Ok(Evaluation { value, annotations: evaluator.annotations })
 }
 
 pub(crate) fn range(
     plan: &Plan,
-    _source: &dyn Source,
-    _start: TimeMs,
-    _end: TimeMs,
-    _step: Duration,
-    _options: &EvalOptions,
-) -> Result<Evaluation, EvalError> {
-    Err(EvalError::new(plan.expr().span, "not supported yet".to_owned(), plan.text()))
+    source: &dyn Source,
+    start: TimeMs,
+    end: TimeMs,
+    step: Duration,
+    options: &EvalOptions,
+) -> Result<Evaluation> {
+    let expr = plan.expr();
+    let value_type = expr.value_type();
+    if !matches!(value_type, ValueType::Scalar | ValueType::Vector) {
+        let found = value_type.documented();
+        let message = format!(
+            "invalid expression type {found:?} for range query, must be Scalar or instant Vector"
+        );
+        return Err(EvalError::new(expr.span, message, plan.text()));
+    }
+    let step_ms = duration_ms(step).max(1);
+    let query = Query { start, end, step_ms };
+    let mut evaluator = Evaluator::new(plan, source, options, query, None);
+    let series = evaluator.steps(expr, start, end, step_ms)?;
+    let value = evaluator.finish_series(series)?;
+    Ok(Evaluation { value, annotations: evaluator.annotations })
+}
+
+fn duration_ms(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// The moments that the whole query asks for: of an instant query the same one twice.
+#[derive(Clone, Copy, Debug)]
+struct Query {
+    start: TimeMs,
+    end: TimeMs,
+    /// 0 in an instant query.
+    step_ms: i64,
+}
+
+/// One element of an instant vector on its way.
+#[derive(Clone, Debug)]
+struct Item {
+    labels: Labels,
+    /// Whether the metric name goes at the end of the evaluation.
+    drop_name: bool,
+    value: f64,
+    origins: Origins,
+}
+
+/// The value of an expression that is not a range vector.
+#[derive(Clone, Debug)]
+enum Val {
+    Scalar(f64),
+    String(String),
+    Vector(Vec<Item>),
+}
+
+/// One series of a range vector on its way.
+#[derive(Clone, Debug)]
+struct ItemSeries {
+    labels: Labels,
+    drop_name: bool,
+    samples: Vec<Sample>,
+    origins: Origins,
+}
+
+struct Evaluator<'a> {
+    plan: &'a Plan,
+    source: &'a dyn Source,
+    options: &'a EvalOptions,
+    query: Query,
+    annotations: Annotations,
+    trace: Option<Trace<'a>>,
+    /// How many subqueries are being evaluated around the current expression.
+    subqueries: usize,
+    /// How many samples the values in use hold.
+    held: usize,
+    /// The rows of each selector: looked up once per evaluation.
+    rows: HashMap<*const Selector, Rc<[RowRef]>>,
+    /// The label sets built so far, and the origins that say nothing but the row.
+    series: HashMap<RowRef, (Labels, Origins)>,
+}
+
+impl<'a> Evaluator<'a> {
+    fn new(
+        plan: &'a Plan,
+        source: &'a dyn Source,
+        options: &'a EvalOptions,
+        query: Query,
+        trace: Option<Trace<'a>>,
+    ) -> Self {
+        Self {
+            plan,
+            source,
+            options,
+            query,
+            annotations: Annotations::default(),
+            trace,
+            subqueries: 0,
+            held: 0,
+            rows: HashMap::new(),
+            series: HashMap::new(),
+        }
+    }
+
+    fn error(&self, span: Span, message: impl Into<String>) -> EvalError {
+        EvalError::new(span, message.into(), self.plan.text())
+    }
+
+    fn annotate(&mut self, severity: Severity, span: Span, message: String) {
+        self.annotations.add(severity, message, span, self.plan.text());
+    }
+
+    fn check_held(&self, more: usize, span: Span) -> Result<()> {
+        if self.held + more > self.options.samples_max {
+            return Err(self.error(span, TOO_MANY_SAMPLES));
+        }
+        Ok(())
+    }
+
+    /// The value of an expression that is not a range vector.
+    fn eval(&mut self, expr: &Expr, at: TimeMs) -> Result<Val> {
+        let held_before = self.held;
+        let value = match &expr.kind {
+            ExprKind::Number { value, .. } => Val::Scalar(*value),
+            ExprKind::String(text) => Val::String(text.clone()),
+            ExprKind::Selector(selector) => Val::Vector(self.instant_vector(selector, at)),
+            ExprKind::Paren(inner) => self.eval(inner, at)?,
+            ExprKind::Unary(op, inner) => self.unary(expr.span, *op, inner, at)?,
+            ExprKind::Binary(binary) => self.binary(expr.span, binary, at)?,
+            ExprKind::Aggregate(aggregate) => self.aggregate(expr.span, aggregate, at)?,
+            ExprKind::Call(call) => self.call(expr, call, at)?,
+            ExprKind::Range(_) | ExprKind::Subquery(_) => {
+                return Err(self.error(expr.span, "a range vector has no value at one moment"));
+            }
+        };
+        // What the operands held is released: only the value remains.
+        self.held = held_before;
+        let size = if let Val::Vector(items) = &value { items.len() } else { 1 };
+        self.check_held(size, expr.span)?;
+        self.held += size;
+        self.report(expr, &value);
+        Ok(value)
+    }
+
+    fn report(&mut self, expr: &Expr, value: &Val) {
+        if self.subqueries > 0 {
+            return;
+        }
+        if let Some(trace) = &mut self.trace {
+            trace(expr, &public_value(value.clone()));
+        }
+    }
+
+    fn scalar(&mut self, expr: &Expr, at: TimeMs) -> Result<f64> {
+        match self.eval(expr, at)? {
+            Val::Scalar(value) => Ok(value),
+            _ => Err(self.error(expr.span, "not a scalar")),
+        }
+    }
+
+    fn vector(&mut self, expr: &Expr, at: TimeMs) -> Result<Vec<Item>> {
+        match self.eval(expr, at)? {
+            Val::Vector(items) => Ok(items),
+            _ => Err(self.error(expr.span, "not an instant vector")),
+        }
+    }
+
+    fn unary(&mut self, span: Span, op: UnaryOp, inner: &Expr, at: TimeMs) -> Result<Val> {
+        let value = self.eval(inner, at)?;
+        match (op, value) {
+            (UnaryOp::Plus, value) => Ok(value),
+            (UnaryOp::Minus, Val::Vector(mut items)) => {
+                for item in &mut items {
+                    item.value = -item.value;
+                    self.drop_name(item);
+                }
+                self.check_distinct(span, &items)?;
+                Ok(Val::Vector(items))
+            }
+            (UnaryOp::Minus, Val::Scalar(value)) => Ok(Val::Scalar(-value)),
+            (UnaryOp::Minus, Val::String(_)) => Err(self.error(span, "not a number")),
+        }
+    }
+
+    /// Takes the metric name off an element, now or at the end as the options say.
+    fn drop_name(&self, item: &mut Item) {
+        if self.options.delayed_name_removal {
+            item.drop_name = true;
+        } else {
+            item.labels = without_name(&item.labels);
+        }
+    }
+
+    /// Fails where two elements have one label set. Where names go at the end, so does the check.
+    fn check_distinct(&self, span: Span, items: &[Item]) -> Result<()> {
+        if self.options.delayed_name_removal || all_distinct(items.iter().map(|i| &i.labels)) {
+            return Ok(());
+        }
+        Err(self.error(span, SAME_LABELSET))
+    }
+
+    /// The value of a range vector.
+    fn matrix(&mut self, expr: &Expr, at: TimeMs) -> Result<Vec<ItemSeries>> {
+        let mut series = Vec::new();
+        self.each_series(expr, at, &mut |_, window| {
+            series.push(ItemSeries {
+                labels: window.labels.clone(),
+                drop_name: window.drop_name,
+                samples: window.samples.to_vec(),
+                origins: window.origins.clone(),
+            });
+            Ok(())
+        })?;
+        Ok(series)
+    }
+
+    /// The value of a subquery.
+    fn subquery(
+        &mut self,
+        subquery: &SubqueryExpr,
+        start: TimeMs,
+        end: TimeMs,
+    ) -> Result<Vec<ItemSeries>> {
+        let step_ms = duration_ms(subquery.step.unwrap_or(self.options.subquery_step)).max(1);
+        // The first multiple of the step within the window, which is open on the left.
+        let first = TimeMs((start.0.div_euclid(step_ms) + 1).saturating_mul(step_ms));
+        self.subqueries += 1;
+        let series = self.steps(&subquery.expr, first, end, step_ms);
+        self.subqueries -= 1;
+        series
+    }
+
+    /// Evaluates `expr` at each step and collects the elements by their labels.
+    fn steps(
+        &mut self,
+        expr: &Expr,
+        start: TimeMs,
+        end: TimeMs,
+        step_ms: i64,
+    ) -> Result<Vec<ItemSeries>> {
+        let mut series: Vec<ItemSeries> = Vec::new();
+        let mut by_labels: HashMap<Labels, usize> = HashMap::new();
+        let mut parts: Vec<Vec<Origins>> = Vec::new();
+        let mut at = start;
+        while at <= end {
+            let held_before = self.held;
+            let items = match self.eval(expr, at)? {
+                Val::Vector(items) => items,
+                Val::Scalar(value) => vec![Item {
+                    labels: Labels::empty(),
+                    drop_name: false,
+                    value,
+                    origins: Origins::none(),
+                }],
+                Val::String(_) => return Err(self.error(expr.span, "not a number")),
+            };
+            self.held = held_before + items.len();
+            for item in items {
+                let index = *by_labels.entry(item.labels.clone()).or_insert_with(|| {
+                    series.push(ItemSeries {
+                        labels: item.labels.clone(),
+                        drop_name: item.drop_name,
+                        samples: Vec::new(),
+                        origins: Origins::none(),
+                    });
+                    parts.push(Vec::new());
+                    series.len() - 1
+                });
+                series[index].samples.push(Sample { at, value: item.value });
+                if !parts[index].last().is_some_and(|last| last.is(&item.origins)) {
+                    parts[index].push(item.origins);
+                }
+            }
+            let Some(next) = at.0.checked_add(step_ms) else { break };
+            at = TimeMs(next);
+        }
+        for (series, parts) in series.iter_mut().zip(parts) {
+            series.origins = Origins::union(parts);
+        }
+        Ok(series)
+    }
+
+    /// The value as the caller gets it: late names dropped, label sets distinct.
+    fn finish(&self, value: Val) -> Result<Value> {
+        let Val::Vector(mut items) = value else { return Ok(public_value(value)) };
+        for item in items.iter_mut().filter(|item| item.drop_name) {
+            item.labels = without_name(&item.labels);
+        }
+        if !all_distinct(items.iter().map(|item| &item.labels)) {
+            return Err(self.error(self.plan.expr().span, SAME_LABELSET));
+        }
+        Ok(public_value(Val::Vector(items)))
+    }
+
+    /// As [`Evaluator::finish`], for samples over time. Series that lose the name that told them
+    /// apart become one where they do not overlap.
+    fn finish_series(&self, series: Vec<ItemSeries>) -> Result<Value> {
+        let mut merged: HashMap<Labels, RangeSeries> = HashMap::new();
+        for ItemSeries { labels, drop_name, samples, origins } in series {
+            let labels = if drop_name { without_name(&labels) } else { labels };
+            let into = merged.entry(labels.clone()).or_insert_with(|| RangeSeries {
+                labels,
+                samples: Vec::new(),
+                origins: Origins::none(),
+            });
+            into.samples.extend(samples);
+            into.origins = Origins::union([std::mem::take(&mut into.origins), origins]);
+        }
+        let mut series: Vec<RangeSeries> = merged.into_values().collect();
+        series.sort_by(|a, b| a.labels.cmp(&b.labels));
+        for series in &mut series {
+            series.samples.sort_by_key(|sample| sample.at);
+            if series.samples.windows(2).any(|pair| pair[0].at == pair[1].at) {
+                return Err(self.error(self.plan.expr().span, SAME_LABELSET));
+            }
+        }
+        Ok(Value::Matrix(series))
+    }
+}
+
+/// The labels without the metric name and what else describes the metric and not its series.
+fn without_name(labels: &Labels) -> Labels {
+    const METADATA: [&str; 3] = [METRIC_NAME, "__type__", "__unit__"];
+    if METADATA.iter().all(|name| labels.get(name).is_none()) {
+        return labels.clone();
+    }
+    labels.without(&METADATA)
+}
+
+fn all_distinct<'l>(labels: impl ExactSizeIterator<Item = &'l Labels>) -> bool {
+    let mut seen = std::collections::HashSet::with_capacity(labels.len());
+    labels.into_iter().all(|labels| seen.insert(labels))
+}
+
+/// Arguments are looked at without the parentheses around them.
+fn unwrap_parens(mut expr: &Expr) -> &Expr {
+    while let ExprKind::Paren(inner) = &expr.kind {
+        expr = inner;
+    }
+    expr
+}
+
+fn public_value(value: Val) -> Value {
+    match value {
+        Val::Scalar(value) => Value::Scalar(value),
+        Val::String(text) => Value::String(text),
+        Val::Vector(items) => Value::Vector(
+            items
+                .into_iter()
+                .map(|Item { labels, value, origins, .. }| Element { labels, value, origins })
+                .collect(),
+        ),
+    }
 }

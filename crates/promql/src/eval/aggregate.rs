@@ -1,0 +1,220 @@
+//! Aggregations: `sum by (a) (expr)`.
+
+use std::collections::HashMap;
+
+use paramedic_model::{Labels, METRIC_NAME, TimeMs};
+
+use super::math::{mean, nan_first, quantile, sum};
+use super::{Evaluator, Item, Result, Val};
+use crate::ast::AggregateExpr;
+use crate::print::{format_number, format_shortest};
+use crate::{AggregateOp, Expr, ExprKind, Grouping, Origins, Severity, Span};
+
+/// The labels that elements of one group share.
+fn group_labels(labels: &Labels, grouping: &Grouping) -> Labels {
+    match grouping {
+        Grouping::By(names) if names.is_empty() => Labels::empty(),
+        Grouping::By(names) => {
+            labels.iter().filter(|(name, _)| names.iter().any(|n| n == name)).collect()
+        }
+        Grouping::Without(names) => labels
+            .iter()
+            .filter(|(name, _)| *name != METRIC_NAME && !names.iter().any(|n| n == name))
+            .collect(),
+    }
+}
+
+/// Puts items into groups, in the order in which the groups first appear.
+fn group(items: Vec<Item>, grouping: &Grouping) -> Vec<(Labels, Vec<Item>)> {
+    let mut groups: Vec<(Labels, Vec<Item>)> = Vec::new();
+    let mut by_labels: HashMap<Labels, usize> = HashMap::new();
+    for item in items {
+        let labels = group_labels(&item.labels, grouping);
+        let index = *by_labels.entry(labels).or_insert_with_key(|labels| {
+            groups.push((labels.clone(), Vec::new()));
+            groups.len() - 1
+        });
+        groups[index].1.push(item);
+    }
+    groups
+}
+
+impl Evaluator<'_> {
+    pub(super) fn aggregate(
+        &mut self,
+        span: Span,
+        aggregate: &AggregateExpr,
+        at: TimeMs,
+    ) -> Result<Val> {
+        let AggregateExpr { op, expr, grouping, .. } = aggregate;
+        if let (AggregateOp::CountValues, Some(label)) = (op, &aggregate.param) {
+            return self.count_values(label, expr, grouping, at);
+        }
+        let param = match &aggregate.param {
+            Some(param) => Some((self.scalar(param, at)?, param.span)),
+            None => None,
+        };
+        let items = self.vector(expr, at)?;
+        if let Some((value, param_span)) = param {
+            return match op {
+                AggregateOp::Quantile => {
+                    self.check_quantile(value, param_span);
+                    Ok(Val::Vector(reduce(items, grouping, |values| quantile(value, values))))
+                }
+                AggregateOp::LimitRatio => self.limit_ratio(span, value, param_span, items),
+                _ => self.first_k(span, *op, value, items, grouping),
+            };
+        }
+        let reduction: fn(Vec<f64>) -> f64 = match op {
+            AggregateOp::Sum => |values| sum(values),
+            AggregateOp::Avg => |values| mean(values),
+            AggregateOp::Count => |values| values.len() as f64,
+            AggregateOp::Min => |values| extreme(values, |new, old| new < old),
+            AggregateOp::Max => |values| extreme(values, |new, old| new > old),
+            AggregateOp::Stddev => |values| group_variance(&values).sqrt(),
+            AggregateOp::Stdvar => |values| group_variance(&values),
+            _ => |_| 1.0,
+        };
+        Ok(Val::Vector(reduce(items, grouping, reduction)))
+    }
+
+    /// Warns of a quantile outside of 0 to 1.
+    pub(super) fn check_quantile(&mut self, q: f64, span: Span) {
+        if !(0.0..=1.0).contains(&q) {
+            let q = format_shortest(q);
+            let message = format!("quantile value should be between 0 and 1, got {q}");
+            self.annotate(Severity::Warning, span, message);
+        }
+    }
+
+    /// `topk`, `bottomk`, `limitk`: elements of the input, as they are.
+    fn first_k(
+        &mut self,
+        span: Span,
+        op: AggregateOp,
+        k: f64,
+        items: Vec<Item>,
+        grouping: &Grouping,
+    ) -> Result<Val> {
+        if k < 1.0 {
+            return Ok(Val::Vector(Vec::new()));
+        }
+        if k.is_nan() {
+            return Err(self.error(span, "Parameter value is NaN"));
+        }
+        if k >= i64::MAX as f64 {
+            let k = format_shortest(k);
+            return Err(self.error(span, format!("Scalar value {k} overflows int64")));
+        }
+        let mut kept = Vec::new();
+        for (_, mut items) in group(items, grouping) {
+            // Stable sorts: of equal elements the first ones stay. NaN is the last choice of both.
+            match op {
+                AggregateOp::Topk => items.sort_by(|a, b| nan_first(&b.value, &a.value)),
+                AggregateOp::Bottomk => items.sort_by(|a, b| {
+                    let nan_last = a.value.is_nan().cmp(&b.value.is_nan());
+                    nan_last.then_with(|| nan_first(&a.value, &b.value))
+                }),
+                _ => {}
+            }
+            items.truncate(usize::try_from(k as i64).unwrap_or(usize::MAX));
+            kept.extend(items);
+        }
+        Ok(Val::Vector(kept))
+    }
+
+    /// A share of the elements, chosen by the hash of their labels: always the same ones, and with
+    /// `ratio - 1` the others. (Which ones is not Prometheus's choice: the hash is another.)
+    fn limit_ratio(
+        &mut self,
+        span: Span,
+        ratio: f64,
+        param_span: Span,
+        items: Vec<Item>,
+    ) -> Result<Val> {
+        if ratio.is_nan() {
+            return Err(self.error(span, "Ratio value is NaN"));
+        }
+        let capped = ratio.clamp(-1.0, 1.0);
+        if capped != ratio {
+            let (got, cap) = (format_shortest(ratio), format_shortest(capped));
+            let message =
+                format!("ratio value should be between -1 and 1, got {got}, capping to {cap}");
+            self.annotate(Severity::Warning, param_span, message);
+        }
+        let chosen = |item: &Item| {
+            let place = item.labels.fingerprint().0 as f64 / u64::MAX as f64;
+            if capped >= 0.0 { place < capped } else { place >= 1.0 + capped }
+        };
+        let mut items = items;
+        items.retain(|item| capped != 0.0 && chosen(item));
+        Ok(Val::Vector(items))
+    }
+
+    fn count_values(
+        &mut self,
+        label: &Expr,
+        expr: &Expr,
+        grouping: &Grouping,
+        at: TimeMs,
+    ) -> Result<Val> {
+        let name = self.string(label, at)?;
+        if name.is_empty() {
+            return Err(self.error(label.span, format!("invalid label name {name:?}")));
+        }
+        let mut grouping = grouping.clone();
+        if let Grouping::By(labels) = &mut grouping {
+            labels.push(name.clone());
+        }
+        let mut items = self.vector(expr, at)?;
+        for item in &mut items {
+            item.labels = item.labels.with(&name, &format_number(item.value));
+            item.drop_name = false;
+        }
+        Ok(Val::Vector(reduce(items, &grouping, |values| values.len() as f64)))
+    }
+
+    /// The value of a string argument.
+    pub(super) fn string(&mut self, expr: &Expr, at: TimeMs) -> Result<String> {
+        match &expr.kind {
+            ExprKind::String(text) => Ok(text.clone()),
+            _ => match self.eval(expr, at)? {
+                Val::String(text) => Ok(text),
+                _ => Err(self.error(expr.span, "not a string")),
+            },
+        }
+    }
+}
+
+/// One element per group, its value made of those of the group.
+fn reduce(items: Vec<Item>, grouping: &Grouping, value: impl Fn(Vec<f64>) -> f64) -> Vec<Item> {
+    group(items, grouping)
+        .into_iter()
+        .map(|(labels, items)| Item {
+            labels,
+            drop_name: items.iter().any(|item| item.drop_name),
+            value: value(items.iter().map(|item| item.value).collect()),
+            origins: Origins::union(items.into_iter().map(|item| item.origins)),
+        })
+        .collect()
+}
+
+/// The value that is before all others; NaN only where there is nothing else.
+fn extreme(values: Vec<f64>, before: impl Fn(f64, f64) -> bool) -> f64 {
+    let better = |old: f64, new: f64| if old.is_nan() || before(new, old) { new } else { old };
+    values.into_iter().reduce(better).unwrap_or(f64::NAN)
+}
+
+/// The population variance as Prometheus computes it over a group (Welford, not compensated).
+fn group_variance(values: &[f64]) -> f64 {
+    let Some(first) = values.first() else { return f64::NAN };
+    let (mut mean, mut count) = (*first, 1.0);
+    let mut squares = if first.is_finite() { 0.0 } else { f64::NAN };
+    for value in &values[1..] {
+        count += 1.0;
+        let delta = value - mean;
+        mean += delta / count;
+        squares += delta * (value - mean);
+    }
+    squares / count
+}

@@ -1,0 +1,259 @@
+//! Classic histograms: series with the label `le` that count up to a bound each.
+
+use std::collections::HashMap;
+
+use paramedic_model::{Labels, TimeMs};
+
+use super::{Evaluator, Item, Result};
+use crate::print::{format_number, quoted};
+use crate::{Expr, Origins, Severity, Span};
+
+const BOUND_LABEL: &str = "le";
+
+/// The count of all observations up to a bound.
+#[derive(Clone, Copy, Debug)]
+struct Bucket {
+    upper: f64,
+    count: f64,
+}
+
+/// The buckets of one histogram, and where they came from.
+struct Histogram {
+    labels: Labels,
+    drop_name: bool,
+    buckets: Vec<Bucket>,
+    origins: Vec<Origins>,
+}
+
+impl Evaluator<'_> {
+    pub(super) fn histogram_quantile(&mut self, args: &[Expr], at: TimeMs) -> Result<Vec<Item>> {
+        let q = self.scalar(&args[0], at)?;
+        self.check_quantile(q, args[0].span);
+        let histograms = self.histograms(&args[1], at)?;
+        let mut items = Vec::new();
+        for histogram in histograms {
+            let value = self.bucket_quantile(q, &histogram, args[1].span);
+            items.push(self.of_histogram(&histogram, value));
+        }
+        Ok(items)
+    }
+
+    pub(super) fn histogram_quantiles(&mut self, args: &[Expr], at: TimeMs) -> Result<Vec<Item>> {
+        let label = self.string(&args[1], at)?;
+        let mut quantiles = Vec::new();
+        for arg in &args[2..] {
+            let q = self.scalar(arg, at)?;
+            self.check_quantile(q, arg.span);
+            quantiles.push(q);
+        }
+        let histograms = self.histograms(&args[0], at)?;
+        let mut items = Vec::new();
+        for q in quantiles {
+            for histogram in &histograms {
+                let value = self.bucket_quantile(q, histogram, args[1].span);
+                let mut item = self.of_histogram(histogram, value);
+                item.labels = item.labels.with(&label, &open_metrics_number(q));
+                items.push(item);
+            }
+        }
+        Ok(items)
+    }
+
+    pub(super) fn histogram_fraction(&mut self, args: &[Expr], at: TimeMs) -> Result<Vec<Item>> {
+        let lower = self.scalar(&args[0], at)?;
+        let upper = self.scalar(&args[1], at)?;
+        let histograms = self.histograms(&args[2], at)?;
+        let items = histograms.iter().map(|histogram| {
+            self.of_histogram(histogram, fraction(lower, upper, histogram.buckets.clone()))
+        });
+        Ok(items.collect())
+    }
+
+    fn of_histogram(&self, histogram: &Histogram, value: f64) -> Item {
+        let mut item = Item {
+            labels: histogram.labels.clone(),
+            drop_name: histogram.drop_name,
+            value,
+            origins: Origins::union(histogram.origins.iter().cloned()),
+        };
+        self.drop_name(&mut item);
+        item
+    }
+
+    /// Puts the buckets of a vector together. What has no bound is left out, with a warning.
+    fn histograms(&mut self, arg: &Expr, at: TimeMs) -> Result<Vec<Histogram>> {
+        let mut histograms: Vec<Histogram> = Vec::new();
+        let mut by_labels: HashMap<Labels, usize> = HashMap::new();
+        for item in self.vector(arg, at)? {
+            let bound = item.labels.value(BOUND_LABEL);
+            let Ok(upper) = bound.parse::<f64>() else {
+                let name = of_metric(item.labels.metric_name());
+                let message = format!(
+                    "bucket label \"le\" is missing or has a malformed value of {}{name}",
+                    quoted(bound)
+                );
+                self.annotate(Severity::Warning, arg.span, message);
+                continue;
+            };
+            let labels = item.labels.without(&[BOUND_LABEL]);
+            let index = *by_labels.entry(labels).or_insert_with_key(|labels| {
+                histograms.push(Histogram {
+                    labels: labels.clone(),
+                    drop_name: item.drop_name,
+                    buckets: Vec::new(),
+                    origins: Vec::new(),
+                });
+                histograms.len() - 1
+            });
+            histograms[index].buckets.push(Bucket { upper, count: item.value });
+            histograms[index].origins.push(item.origins);
+        }
+        Ok(histograms)
+    }
+
+    fn bucket_quantile(&mut self, q: f64, histogram: &Histogram, span: Span) -> f64 {
+        let Quantile { value, forced } = quantile(q, histogram.buckets.clone());
+        if forced {
+            let known = self.options.delayed_name_removal;
+            let name = histogram.labels.metric_name().filter(|_| known);
+            let message = format!(
+                "input to histogram_quantile needed to be fixed for monotonicity (see \
+                 https://prometheus.io/docs/prometheus/latest/querying/functions/\
+                 #histogram_quantile){}",
+                of_metric(name)
+            );
+            self.annotate(Severity::Info, span, message);
+        }
+        value
+    }
+}
+
+fn of_metric(name: Option<&str>) -> String {
+    name.map(|name| format!(" for metric name {}", quoted(name))).unwrap_or_default()
+}
+
+/// A number as OpenMetrics writes it: `1` is `1.0`.
+fn open_metrics_number(value: f64) -> String {
+    let text = format_number(value);
+    if value.is_finite() && !text.contains('.') { text + ".0" } else { text }
+}
+
+/// Sorts the buckets and joins those of one bound. Empty where the last bound is not infinite: then
+/// nobody knows how many observations there are.
+fn prepare(mut buckets: Vec<Bucket>) -> Vec<Bucket> {
+    buckets.sort_by(|a, b| a.upper.total_cmp(&b.upper));
+    if buckets.last().is_none_or(|last| last.upper != f64::INFINITY) {
+        return Vec::new();
+    }
+    buckets.dedup_by(|next, kept| {
+        let same = next.upper == kept.upper;
+        if same {
+            kept.count += next.count;
+        }
+        same
+    });
+    buckets
+}
+
+struct Quantile {
+    value: f64,
+    /// Whether counts went down from a bucket to the next.
+    forced: bool,
+}
+
+/// Relative differences below this are rounding.
+const SMALL_DIFFERENCE: f64 = 1e-12;
+
+fn almost_equal(a: f64, b: f64) -> bool {
+    if a == b || (a.is_nan() && b.is_nan()) {
+        return true;
+    }
+    let (sum, difference) = (a.abs() + b.abs(), (a - b).abs());
+    if a == 0.0 || b == 0.0 || sum < f64::MIN_POSITIVE {
+        return difference < SMALL_DIFFERENCE * f64::MIN_POSITIVE;
+    }
+    difference / sum.min(f64::MAX) < SMALL_DIFFERENCE
+}
+
+/// Makes counts never go down. Returns whether some did by more than rounding explains.
+fn make_monotonic(buckets: &mut [Bucket]) -> bool {
+    let Some(mut before) = buckets.first().map(|bucket| bucket.count) else { return false };
+    let mut forced = false;
+    for bucket in buckets {
+        if almost_equal(before, bucket.count) {
+            bucket.count = before;
+        } else if bucket.count < before {
+            bucket.count = before;
+            forced = true;
+        }
+        before = bucket.count;
+    }
+    forced
+}
+
+/// The quantile, interpolated linearly within its bucket.
+fn quantile(q: f64, buckets: Vec<Bucket>) -> Quantile {
+    let plain = |value| Quantile { value, forced: false };
+    if q.is_nan() {
+        return plain(f64::NAN);
+    }
+    if q < 0.0 {
+        return plain(f64::NEG_INFINITY);
+    }
+    if q > 1.0 {
+        return plain(f64::INFINITY);
+    }
+    let mut buckets = prepare(buckets);
+    let forced = make_monotonic(&mut buckets);
+    let [finite @ .., last] = &buckets[..] else { return plain(f64::NAN) };
+    if finite.is_empty() || last.count == 0.0 || last.count.is_nan() {
+        return plain(f64::NAN);
+    }
+    let rank = q * last.count;
+    let index = finite.partition_point(|bucket| bucket.count < rank);
+    let value = match finite.get(index) {
+        // In the last bucket: its bound is all that is known.
+        None => finite[finite.len() - 1].upper,
+        Some(bucket) if index == 0 && bucket.upper <= 0.0 => bucket.upper,
+        Some(bucket) => {
+            let below = index.checked_sub(1).map(|index| finite[index]);
+            let Bucket { upper: start, count } = below.unwrap_or(Bucket { upper: 0.0, count: 0.0 });
+            start + (bucket.upper - start) * ((rank - count) / (bucket.count - count))
+        }
+    };
+    Quantile { value, forced }
+}
+
+/// The share of the observations between two bounds, interpolated linearly within buckets.
+fn fraction(lower: f64, upper: f64, buckets: Vec<Bucket>) -> f64 {
+    let buckets = prepare(buckets);
+    let Some(total) = buckets.last().map(|last| last.count) else { return f64::NAN };
+    if total == 0.0 || lower.is_nan() || upper.is_nan() {
+        return f64::NAN;
+    }
+    if lower >= upper {
+        return 0.0;
+    }
+    let rank = |bound: f64| {
+        let (mut start, mut below) = (f64::NEG_INFINITY, 0.0);
+        for (index, bucket) in buckets.iter().enumerate() {
+            if index == 0 && bucket.upper > 0.0 {
+                start = 0.0;
+            }
+            if bound <= start {
+                return below;
+            }
+            if bound < bucket.upper {
+                // Of a bucket without an end on one side nothing is known between its bounds.
+                if start == f64::NEG_INFINITY {
+                    return bucket.count;
+                }
+                let share = (bound - start) / (bucket.upper - start);
+                return below + (bucket.count - below) * share;
+            }
+            (start, below) = (bucket.upper, bucket.count);
+        }
+        total
+    };
+    (rank(upper).min(total) - rank(lower).min(total)) / total
+}

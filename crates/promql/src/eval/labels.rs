@@ -1,0 +1,163 @@
+//! The functions of labels: rewriting them, sorting by them, and telling what is absent.
+
+use std::cmp::Ordering;
+
+use paramedic_model::{Labels, METRIC_NAME, TimeMs};
+
+use super::{Evaluator, Item, Result, SAME_LABELSET, Val, all_distinct, unwrap_parens};
+use crate::matcher::anchored;
+use crate::{Expr, ExprKind, MatchOp, Origins, Span};
+
+impl Evaluator<'_> {
+    pub(super) fn label_replace(&mut self, span: Span, args: &[Expr], at: TimeMs) -> Result<Val> {
+        let [vector, destination, replacement, source, pattern] = args else {
+            return Err(self.error(span, "label_replace takes five arguments"));
+        };
+        let destination_name = self.string(destination, at)?;
+        let replacement = self.string(replacement, at)?;
+        let source = self.string(source, at)?;
+        let pattern_text = self.string(pattern, at)?;
+        let Ok(regex) = anchored(&pattern_text) else {
+            let message = format!("invalid regular expression in label_replace(): {pattern_text}");
+            return Err(self.error(pattern.span, message));
+        };
+        if destination_name.is_empty() {
+            let message = "invalid destination label name in label_replace(): ";
+            return Err(self.error(destination.span, message));
+        }
+        let mut items = self.vector(vector, at)?;
+        for item in &mut items {
+            let Some(captures) = regex.captures(item.labels.value(&source)) else { continue };
+            let mut value = String::new();
+            captures.expand(&replacement, &mut value);
+            item.labels = item.labels.with(&destination_name, &value);
+            item.drop_name &= destination_name != METRIC_NAME;
+        }
+        self.distinct(span, items)
+    }
+
+    pub(super) fn label_join(&mut self, span: Span, args: &[Expr], at: TimeMs) -> Result<Val> {
+        let destination = self.string(&args[1], at)?;
+        let separator = self.string(&args[2], at)?;
+        let mut sources = Vec::new();
+        for arg in &args[3..] {
+            let source = self.string(arg, at)?;
+            if source.is_empty() {
+                let message = "invalid source label name in label_join(): ";
+                return Err(self.error(arg.span, message));
+            }
+            sources.push(source);
+        }
+        if destination.is_empty() {
+            let message = "invalid destination label name in label_join(): ";
+            return Err(self.error(args[1].span, message));
+        }
+        let mut items = self.vector(&args[0], at)?;
+        for item in &mut items {
+            let values: Vec<&str> =
+                sources.iter().map(|source| item.labels.value(source)).collect();
+            item.labels = item.labels.with(&destination, &values.join(&separator));
+            item.drop_name &= destination != METRIC_NAME;
+        }
+        self.distinct(span, items)
+    }
+
+    fn distinct(&self, span: Span, items: Vec<Item>) -> Result<Val> {
+        if !all_distinct(items.iter().map(|item| &item.labels)) {
+            return Err(self.error(span, SAME_LABELSET));
+        }
+        Ok(Val::Vector(items))
+    }
+
+    pub(super) fn sort_by_label(
+        &mut self,
+        descending: bool,
+        args: &[Expr],
+        at: TimeMs,
+    ) -> Result<Vec<Item>> {
+        self.note_sort(args);
+        let mut labels = Vec::new();
+        for arg in &args[1..] {
+            labels.push(self.string(arg, at)?);
+        }
+        let mut items = self.vector(&args[0], at)?;
+        items.sort_by(|a, b| {
+            let by_label =
+                |label: &String| natural_order(a.labels.value(label), b.labels.value(label));
+            let order = labels.iter().map(by_label).find(|order| order.is_ne());
+            let order = order.unwrap_or_else(|| a.labels.cmp(&b.labels));
+            if descending { order.reverse() } else { order }
+        });
+        Ok(items)
+    }
+
+    pub(super) fn absent(&mut self, arg: &Expr, at: TimeMs) -> Result<Vec<Item>> {
+        let items = self.vector(arg, at)?;
+        Ok(if items.is_empty() { vec![absence(arg)] } else { Vec::new() })
+    }
+
+    pub(super) fn absent_over_time(&mut self, arg: &Expr, at: TimeMs) -> Result<Vec<Item>> {
+        self.report_range(arg, at)?;
+        let mut any = false;
+        self.each_series(arg, at, &mut |_, _| {
+            any = true;
+            Ok(())
+        })?;
+        Ok(if any { Vec::new() } else { vec![absence(arg)] })
+    }
+}
+
+/// The element that says that a selector found nothing. It has the labels that the selector asks
+/// for by `=`, each once; another expression asks for none.
+fn absence(arg: &Expr) -> Item {
+    let matchers = match &unwrap_parens(arg).kind {
+        ExprKind::Selector(selector) => &selector.matchers[..],
+        ExprKind::Range(range) => &range.selector.matchers[..],
+        _ => &[],
+    };
+    let alone = |name: &str| matchers.iter().filter(|m| m.name() == name).count() == 1;
+    let labels: Labels = matchers
+        .iter()
+        .filter(|m| m.name() != METRIC_NAME && m.op() == MatchOp::Equal && alone(m.name()))
+        .map(|matcher| (matcher.name(), matcher.value()))
+        .collect();
+    Item { labels, drop_name: false, value: 1.0, origins: Origins::none() }
+}
+
+/// Compares texts with the numbers in them as numbers: `a2` before `a10`.
+fn natural_order(a: &str, b: &str) -> Ordering {
+    let (mut left, mut right) = (a, b);
+    while !left.is_empty() && !right.is_empty() {
+        let (left_part, right_part) = (first_part(left), first_part(right));
+        (left, right) = (&left[left_part.len()..], &right[right_part.len()..]);
+        let order = match (left_part.parse::<i64>(), right_part.parse::<i64>()) {
+            (Ok(left), Ok(right)) => left.cmp(&right),
+            _ => left_part.cmp(right_part),
+        };
+        if order.is_ne() {
+            return order;
+        }
+    }
+    left.len().cmp(&right.len()).then_with(|| a.cmp(b))
+}
+
+/// The digits that a text begins with, or what stands before its first digit.
+fn first_part(text: &str) -> &str {
+    let digits = text.starts_with(|c: char| c.is_ascii_digit());
+    let end = text.find(|c: char| c.is_ascii_digit() != digits).unwrap_or(text.len());
+    &text[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_in_texts_compare_as_numbers() {
+        let check = |a, b, expected| assert_eq!(natural_order(a, b), expected, "{a} {b}");
+        check("a2", "a10", Ordering::Less);
+        check("a", "a1", Ordering::Less);
+        check("10", "9", Ordering::Greater);
+        check("x", "x", Ordering::Equal);
+    }
+}

@@ -1,0 +1,43 @@
+//! What parses and cannot be evaluated yet.
+
+use crate::{BinaryOp, EvalError, Expr, ExprKind, Selector};
+
+/// Functions of native histograms, and others that are to come.
+const MISSING_FUNCTIONS: [&str; 7] = [
+    "histogram_avg",
+    "histogram_count",
+    "histogram_stddev",
+    "histogram_stdvar",
+    "histogram_sum",
+    "info",
+    "start_timestamp",
+];
+
+/// Fails at the first part of `expr` that the evaluator does not know.
+pub(crate) fn check_supported(expr: &Expr, text: &str) -> Result<(), EvalError> {
+    if let Some(missing) = missing(expr) {
+        let message = format!("{missing} is not supported yet");
+        return Err(EvalError::new(expr.span, message, text));
+    }
+    expr.children().into_iter().try_for_each(|child| check_supported(child, text))
+}
+
+fn missing(expr: &Expr) -> Option<String> {
+    let extent = |selector: &Selector| match selector.extent? {
+        crate::RangeExtent::Anchored => Some("modifier anchored".to_owned()),
+        crate::RangeExtent::Smoothed => Some("modifier smoothed".to_owned()),
+    };
+    match &expr.kind {
+        ExprKind::Selector(selector) => extent(selector),
+        ExprKind::Range(range) => extent(&range.selector),
+        ExprKind::Binary(binary)
+            if matches!(binary.op, BinaryOp::TrimLower | BinaryOp::TrimUpper) =>
+        {
+            Some(format!("operator {:?}", binary.op.name()))
+        }
+        ExprKind::Call(call) if MISSING_FUNCTIONS.contains(&call.function.name) => {
+            Some(format!("function {:?}", call.function.name))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,111 @@
+//! Prometheus's own evaluation scripts (a selection, found beside the repository or where
+//! `PROMQLTEST_DIR` points), and ours.
+//!
+//! What does not pass yet stands in `not_passing.txt`, one `eval` per line with the reason. The list
+//! only shrinks: an `eval` that is not listed and fails is an error, and so is one that is listed and
+//! passes. `UPDATE_EXPECT=1` writes the list anew.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use crate::script::{Outcome, Settings, run};
+
+const LIST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/not_passing.txt");
+
+/// The folder `../shared/NAME` beside the repository, or where `variable` points.
+pub fn shared(name: &str, variable: &str) -> Option<PathBuf> {
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared").join(name);
+    let folder = std::env::var_os(variable).map_or(beside, PathBuf::from);
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    let missing = format!("skipped: {name}: {variable} names its folder");
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "{missing}");
+    println!("{missing}");
+    None
+}
+
+#[test]
+fn prometheus_scripts_pass_but_for_the_list() {
+    let Some(folder) = shared("conformance/promqltest", "PROMQLTEST_DIR") else { return };
+    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
+        .expect("the folder")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "test"))
+        .collect();
+    files.sort();
+    // Prometheus's own runner drops names at the end.
+    let settings = Settings { delayed_name_removal: true };
+    let mut failing: BTreeMap<(String, usize), String> = BTreeMap::new();
+    let (mut passed, mut total) = (0, 0);
+    for path in files {
+        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        let text = std::fs::read_to_string(&path).expect("a script");
+        let outcomes = run(&text, &settings);
+        let fine = outcomes.iter().filter(|outcome| outcome.failure.is_none()).count();
+        println!("{name}: {fine} of {} pass", outcomes.len());
+        passed += fine;
+        total += outcomes.len();
+        for Outcome { line, failure, histograms } in outcomes {
+            let Some(failure) = failure else { continue };
+            let reason = if histograms && !failure.contains("not supported yet") {
+                "native histograms".to_owned()
+            } else {
+                failure.lines().next().unwrap_or("").to_owned()
+            };
+            failing.insert((name.clone(), line), reason);
+        }
+    }
+    println!("all scripts: {passed} of {total} pass");
+    check_list(&failing);
+}
+
+fn check_list(failing: &BTreeMap<(String, usize), String>) {
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        let mut list = String::new();
+        for ((file, line), reason) in failing {
+            writeln!(list, "{file}:{line} {reason}").expect("a string grows");
+        }
+        std::fs::write(LIST, list).expect("the list");
+        return;
+    }
+    let list = std::fs::read_to_string(LIST).expect("the list");
+    let listed: BTreeMap<(String, usize), &str> = list
+        .lines()
+        .map(|line| {
+            let (place, reason) = line.split_once(' ').expect("a reason");
+            let (file, line) = place.split_once(':').expect("a line");
+            ((file.to_owned(), line.parse().expect("a line")), reason)
+        })
+        .collect();
+    let mut wrong = String::new();
+    for ((file, line), reason) in failing {
+        if !listed.contains_key(&(file.clone(), *line)) {
+            writeln!(wrong, "{file}:{line} fails: {reason}").expect("a string grows");
+        }
+    }
+    for (file, line) in listed.keys().filter(|place| !failing.contains_key(*place)) {
+        writeln!(wrong, "{file}:{line} passes: take it off the list").expect("a string grows");
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn our_scripts_pass() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/scripts");
+    let mut wrong = String::new();
+    for entry in std::fs::read_dir(folder).expect("the folder") {
+        let path = entry.expect("an entry").path();
+        let text = std::fs::read_to_string(&path).expect("a script");
+        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        // Scripts whose results depend on it say so in their names.
+        let delayed = name.starts_with("delayed");
+        for outcome in run(&text, &Settings { delayed_name_removal: delayed }) {
+            if let Some(failure) = outcome.failure {
+                writeln!(wrong, "{name}:{} {failure}", outcome.line).expect("a string grows");
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}

@@ -1,0 +1,12 @@
+//! The tests of promql over the window of `samples`.
+
+/// Prometheus's own evaluation scripts, and our own in the same format.
+mod conformance;
+/// Published rule files: every expression parses, and prints to what parses again.
+mod corpus;
+/// What Prometheus refuses, where, and with which words; what it accepts, and how that prints.
+mod parse;
+/// Where results come from, what a plan reads, and what a trace reports.
+mod provenance;
+/// The script language: parsing, running and comparing.
+mod script;
