@@ -92,7 +92,7 @@ pub async fn collect_once(target: &Target, clock: &dyn Clock) -> Scraped {
 /// The first collection is at once, so that a person who starts a server sees something. A slow
 /// collection delays the next one; none are made up for.
 pub async fn collect_forever(
-    target: Target,
+    target: Arc<Target>,
     clock: Arc<dyn Clock>,
     sink: mpsc::Sender<Scraped>,
 ) -> TargetError {
