@@ -125,27 +125,28 @@ impl Evaluator<'_> {
         left: Vec<Item>,
         right: Vec<Item>,
     ) -> Result<Vec<Item>> {
-        let fill = matching.fill;
-        if (left.is_empty() && fill.left.is_none()) || (right.is_empty() && fill.right.is_none()) {
-            return Ok(Vec::new());
-        }
         // From here on there is a many side and a one side, whichever was left.
         let swapped = matching.cardinality == Cardinality::OneToMany;
         let (many, one) = if swapped { (right, left) } else { (left, right) };
-        let (many_fill, one_fill) =
-            if swapped { (fill.right, fill.left) } else { (fill.left, fill.right) };
+        // Also with `group_right`: there, too, Prometheus fills the many side with `fill_left`.
+        let (many_fill, one_fill) = (matching.fill.left, matching.fill.right);
+        if (many.is_empty() && many_fill.is_none()) || (one.is_empty() && one_fill.is_none()) {
+            return Ok(Vec::new());
+        }
         let mut ones: HashMap<Labels, usize> = HashMap::with_capacity(one.len());
         for (index, item) in one.iter().enumerate() {
             let signature = signature(&item.labels, matching);
             if let Some(other) = ones.insert(signature.clone(), index) {
                 let side = if swapped { "left" } else { "right" };
+                let mut found = [plain(&item.labels), plain(&one[other].labels)];
+                found.sort();
                 let message = format!(
                     "found duplicate series for the match group {} on the {side} hand-side of the \
                      operation: [{}, {}];many-to-many matching not allowed: matching labels must \
                      be unique on one side",
                     plain(&signature),
-                    plain(&item.labels),
-                    plain(&one[other].labels),
+                    found[0],
+                    found[1],
                 );
                 return Err(self.error(span, message));
             }

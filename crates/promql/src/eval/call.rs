@@ -64,8 +64,8 @@ impl Evaluator<'_> {
             "end" => query.end.as_secs_f64(),
             "range" => query.end.0.saturating_sub(query.start.0) as f64 / 1000.0,
             "step" => query.step_ms as f64 / 1000.0,
-            "max_of" => self.scalar(&args[0], at)?.max(self.scalar(&args[1], at)?),
-            "min_of" => self.scalar(&args[0], at)?.min(self.scalar(&args[1], at)?),
+            "max_of" => go_max(self.scalar(&args[0], at)?, self.scalar(&args[1], at)?),
+            "min_of" => go_min(self.scalar(&args[0], at)?, self.scalar(&args[1], at)?),
             "scalar" => match &self.vector(&args[0], at)?[..] {
                 [item] => item.value,
                 _ => f64::NAN,

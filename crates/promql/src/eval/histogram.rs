@@ -50,7 +50,7 @@ impl Evaluator<'_> {
         let mut items = Vec::new();
         for q in quantiles {
             for histogram in &histograms {
-                let value = self.bucket_quantile(q, histogram, args[1].span);
+                let value = self.bucket_quantile(q, histogram, args[0].span);
                 let mut item = self.of_histogram(histogram, value);
                 item.labels = item.labels.with(&label, &open_metrics_number(q));
                 items.push(item);

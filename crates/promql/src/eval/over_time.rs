@@ -73,6 +73,9 @@ fn range_function(name: &str) -> Option<RangeFunction> {
         "irate" => |range| instant_change(range, true),
         "last_over_time" => |range| Some(range.last().value),
         "mad_over_time" => |range| {
+            if range.values().any(f64::is_nan) {
+                return Some(f64::NAN);
+            }
             let median = quantile(0.5, range.values().collect());
             Some(quantile(0.5, range.values().map(|value| (value - median).abs()).collect()))
         },

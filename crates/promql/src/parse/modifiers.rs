@@ -122,7 +122,7 @@ impl Parser<'_> {
         if seconds <= 0.0 {
             return self.fail(span, "duration must be greater than 0");
         }
-        Ok(Duration::from_millis((seconds * 1000.0) as u64))
+        Ok(Duration::from_millis((seconds * 1000.0).round() as u64))
     }
 
     pub(super) fn duration_text(&self, span: Span) -> Result<Duration> {
@@ -144,7 +144,7 @@ impl Parser<'_> {
         if seconds.is_nan() || seconds.abs() > DURATION_SECONDS_MAX {
             return self.fail(start.to(span), "duration out of range");
         }
-        Ok((sign * seconds * 1000.0) as i64)
+        Ok((sign * seconds * 1000.0).round() as i64)
     }
 
     fn offset(&mut self, expr: &mut Expr) -> Result<()> {
