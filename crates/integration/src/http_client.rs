@@ -77,6 +77,23 @@ impl UrlPath {
         Self { path: text.to_owned(), query: String::new() }
     }
 
+    /// The path and query that `text` states, kept as they are. For a path that the configuration
+    /// of a system states, as a health check's.
+    ///
+    /// # Errors
+    ///
+    /// [`ProbeError::Unable`] where it does not begin with one slash, climbs with `..`, or holds
+    /// anything but visible ASCII.
+    pub fn given(text: &str) -> Result<Self, ProbeError> {
+        let (path, query) = text.split_at(text.find('?').unwrap_or(text.len()));
+        let visible = text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
+        let climbs = path.split('/').any(|segment| segment == "..");
+        if !path.starts_with('/') || path.starts_with("//") || climbs || !visible {
+            return Err(ProbeError::unable(format!("{text:?} is no path, so nothing was sent")));
+        }
+        Ok(Self { path: path.to_owned(), query: query.to_owned() })
+    }
+
     /// Adds a parameter to the query.
     #[must_use]
     pub fn with_query(mut self, name: &str, value: &str) -> Self {
@@ -347,7 +364,8 @@ impl HttpClient {
     fn build(&self, request: HttpRequest) -> Result<Request<Full<Bytes>>, ProbeError> {
         let mut headers = request.headers;
         let host = HeaderValue::from_str(&self.address.to_string());
-        headers.insert(HOST, host.map_err(|_| ProbeError::unable("the host is no header value"))?);
+        let host = host.map_err(|_| ProbeError::unable("the host is no header value"))?;
+        headers.entry(HOST).or_insert(host);
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
         headers.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
         if let Some(auth) = &self.auth {
@@ -396,6 +414,10 @@ mod tests {
         assert_eq!(path(":watcher:").unwrap(), "/api/:watcher:");
         for bad in ["", ".", "..", "a\nb", "a\r\nHost: x"] {
             assert!(path(bad).is_err(), "{bad:?}");
+        }
+        assert_eq!(UrlPath::given("/a/?b=c").unwrap().to_string(), "/a/?b=c");
+        for bad in ["", "a", "//host/a", "/a/../b", "/a b", "/a\nb", "/a#b", "http://host/"] {
+            assert!(UrlPath::given(bad).is_err(), "{bad:?}");
         }
         let query = UrlPath::fixed("/x").with_query("a", "b&c=d").with_query("e", "");
         assert_eq!(query.to_string(), "/x?a=b%26c%3Dd&e=");
