@@ -266,7 +266,7 @@ fn direct(incident: &Incident, input: Input, now: TimeMs) -> Result<Vec<Event>, 
             if incident.stage != Stage::InFlight {
                 return refuse("no action is under way");
             }
-            Event::Acted { step, outcome: Outcome::Failed(reason) }
+            Event::NotSent { step, reason }
         }
         Input::Clear { reason } => {
             if incident.signal == Signal::Clear {

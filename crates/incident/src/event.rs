@@ -95,6 +95,14 @@ pub enum Event {
         /// What came of it.
         outcome: Outcome,
     },
+    /// A look after a crash says that the intended action never reached the system. It is asked of
+    /// the guards again.
+    NotSent {
+        /// The id of the step.
+        step: String,
+        /// How that is known.
+        reason: String,
+    },
     /// The time to prove recovery is over, one way or the other.
     Verified {
         /// The id of the step.
@@ -172,6 +180,7 @@ impl Event {
             Self::Judged { .. } => "judged",
             Self::Intended { .. } => "intended",
             Self::Acted { .. } => "acted",
+            Self::NotSent { .. } => "not-sent",
             Self::Verified { .. } => "verified",
             Self::HandedOver { .. } => "handed-over",
             Self::LeftAlone { .. } => "left-alone",
@@ -205,6 +214,8 @@ pub struct Opened {
     pub system: SystemChoice,
     /// The page that is followed, by its title; `None` where no page serves the alert.
     pub runbook: Option<String>,
+    /// The series that the alert came from, some of them where they are many.
+    pub origins: Vec<BTreeMap<String, String>>,
 }
 
 /// Which system an alert is about.

@@ -48,6 +48,7 @@ fn describe(event: &Event) -> String {
             Outcome::Failed(reason) => format!("Failed `{step}`: {reason}"),
             Outcome::Uncertain(reason) => format!("Uncertain whether `{step}` ran: {reason}"),
         },
+        Event::NotSent { step, reason } => format!("Not sent `{step}`: {reason}"),
         Event::Verified { recovered: true, reason, .. } => format!("Recovered: {reason}"),
         Event::Verified { recovered: false, reason, .. } => format!("Not recovered: {reason}"),
         Event::HandedOver { contact, reason } => format!("Handed over to {contact}: {reason}"),

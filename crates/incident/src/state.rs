@@ -58,6 +58,8 @@ pub struct Act {
     pub step: String,
     /// `kind/name`.
     pub uses: String,
+    /// Its arguments.
+    pub args: BTreeMap<String, String>,
     /// When it was intended.
     pub at: TimeMs,
     /// What came of it; `None` while it is under way or in doubt.
@@ -291,10 +293,17 @@ impl Incident {
                 }
             }
             Event::Intended { step, .. } => {
-                let uses = self.proposal.as_ref().map(|p| p.uses.clone()).unwrap_or_default();
+                let (uses, args) = match &self.proposal {
+                    Some(proposal) => (proposal.uses.clone(), proposal.args.clone()),
+                    None => Default::default(),
+                };
                 let (step, outcome, recovered) = (step.clone(), None, None);
-                self.acts.push(Act { step, uses, at, outcome, recovered });
+                self.acts.push(Act { step, uses, args, at, outcome, recovered });
                 self.stage = Stage::InFlight;
+            }
+            Event::NotSent { .. } => {
+                self.acts.pop();
+                self.stage = Stage::Acting;
             }
             Event::Acted { step, outcome } => self.acted(at, step, outcome),
             Event::Verified { step, recovered, .. } => {
