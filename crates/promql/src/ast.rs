@@ -30,9 +30,9 @@ pub enum ExprKind {
     /// A string, unquoted.
     String(String),
     /// `name{matchers}`: an instant vector.
-    Selector(Selector),
+    Selector(Box<Selector>),
     /// `name{matchers}[5m]`: a range vector.
-    Range(RangeExpr),
+    Range(Box<RangeExpr>),
     /// `expr[1h:1m]`: a range vector of evaluations.
     Subquery(Box<SubqueryExpr>),
     /// `sum by (a) (expr)`.
@@ -470,7 +470,7 @@ impl Expr {
     pub fn selectors(&self) -> Vec<(Span, &Selector)> {
         let mut selectors = Vec::new();
         self.walk(&mut |expr| match &expr.kind {
-            ExprKind::Selector(selector) => selectors.push((expr.span, selector)),
+            ExprKind::Selector(selector) => selectors.push((expr.span, &**selector)),
             ExprKind::Range(range) => selectors.push((range.selector_span, &range.selector)),
             _ => {}
         });

@@ -204,7 +204,7 @@ impl<'a> Evaluator<'a> {
         };
         // What the operands held is released: only the value remains.
         self.held = held_before;
-        let size = if let Val::Vector(items) = &value { items.len() } else { 1 };
+        let size = if let Val::Vector(items) = &value { items.len() } else { 0 };
         self.check_held(size, expr.span)?;
         self.held += size;
         self.report(expr, &value);

@@ -44,14 +44,14 @@ impl ParseError {
 pub struct ParseOptions {
     /// Whether what Prometheus has only behind feature flags is accepted. Default: no.
     pub experimental: bool,
-    /// How deep expressions may nest. A chain of `n` operators nests `n` deep. Default: 250, which
+    /// How deep expressions may nest. A chain of `n` operators nests `n` deep. Default: 200, which
     /// parses and evaluates on a thread with 2 MiB of stack.
     pub depth_max: usize,
 }
 
 impl Default for ParseOptions {
     fn default() -> Self {
-        Self { experimental: false, depth_max: 250 }
+        Self { experimental: false, depth_max: 200 }
     }
 }
 
@@ -87,6 +87,15 @@ type Result<T, E = ParseError> = std::result::Result<T, E>;
 /// An expression and how deep it nests.
 struct Parsed {
     expr: Expr,
+    height: usize,
+}
+
+/// What stands between the parentheses of a call.
+struct Arguments {
+    args: Vec<Expr>,
+    /// The closing parenthesis.
+    end: Span,
+    /// How deep the deepest nests.
     height: usize,
 }
 
@@ -183,13 +192,14 @@ impl Parser<'_> {
         // `^` alone is right-associative.
         let binding = if op == BinaryOp::Pow { precedence - 1 } else { precedence };
         let right = self.expr(binding)?;
-        let span = left.expr.span.to(right.expr.span);
+        let height = left.height.max(right.height) + 1;
+        self.check_height(height, op_span)?;
+        let (lhs, rhs) = (left.expr, right.expr);
+        let span = lhs.span.to(rhs.span);
         if matching.fill != Fill::default() && !self.options.experimental {
             return self.fail(span, "binop fill modifiers are experimental and not enabled");
         }
-        let height = left.height.max(right.height) + 1;
-        self.check_height(height, op_span)?;
-        let (lhs, rhs, matching) = (left.expr, right.expr, Some(matching));
+        let matching = Some(matching);
         let binary = BinaryExpr { op, op_span, lhs, rhs, return_bool, matching };
         Ok(Parsed { expr: Expr { span, kind: ExprKind::Binary(Box::new(binary)) }, height })
     }
@@ -216,9 +226,31 @@ impl Parser<'_> {
         Ok(Parsed { expr: Expr { span, kind }, height })
     }
 
+    /// Kept apart from [`Parser::leaf`] so that nesting costs little stack.
     fn primary(&mut self) -> Result<Parsed> {
+        let next = self.peek_second();
+        match self.peek() {
+            TokenKind::LeftParen => self.paren(),
+            TokenKind::Aggregate(op)
+                if matches!(
+                    next,
+                    TokenKind::LeftParen | TokenKind::Keyword(Keyword::By | Keyword::Without)
+                ) =>
+            {
+                self.aggregate(*op)
+            }
+            TokenKind::Identifier
+            | TokenKind::Keyword(Keyword::Start | Keyword::End | Keyword::Step | Keyword::Range)
+                if *next == TokenKind::LeftParen =>
+            {
+                self.call()
+            }
+            _ => self.leaf(),
+        }
+    }
+
+    fn leaf(&mut self) -> Result<Parsed> {
         let token = self.token().clone();
-        let called = *self.peek_second() == TokenKind::LeftParen;
         let kind = match &token.kind {
             TokenKind::Number => {
                 self.advance();
@@ -232,21 +264,6 @@ impl Parser<'_> {
             TokenKind::Quoted => {
                 self.advance();
                 ExprKind::String(self.unquoted(token.span)?)
-            }
-            TokenKind::LeftParen => return self.paren(),
-            TokenKind::Aggregate(op)
-                if matches!(
-                    self.peek_second(),
-                    TokenKind::LeftParen | TokenKind::Keyword(Keyword::By | Keyword::Without)
-                ) =>
-            {
-                return self.aggregate(*op);
-            }
-            TokenKind::Identifier
-            | TokenKind::Keyword(Keyword::Start | Keyword::End | Keyword::Step | Keyword::Range)
-                if called =>
-            {
-                return self.call();
             }
             kind if is_metric_name(kind) || *kind == TokenKind::LeftBrace => {
                 return self.selector();
@@ -268,48 +285,72 @@ impl Parser<'_> {
     }
 
     fn call(&mut self) -> Result<Parsed> {
-        let name = self.advance();
-        let (args, end, height) = self.arguments()?;
-        let written = name.span.of(self.text);
-        let Some(function) = Function::find(written) else {
-            return self.fail(name.span, format!("unknown function with name {written:?}"));
-        };
-        if function.experimental && !self.options.experimental {
-            return self.fail(name.span, format!("function {written:?} is not enabled"));
-        }
-        let kind = ExprKind::Call(CallExpr { function, args });
-        Ok(Parsed { expr: Expr { span: name.span.to(end), kind }, height: height + 1 })
+        let name = self.advance().span;
+        let arguments = self.arguments()?;
+        self.finish_call(name, arguments)
     }
 
-    /// `(a, b)`: the expressions, the closing parenthesis, and how deep the deepest nests.
-    fn arguments(&mut self) -> Result<(Vec<Expr>, Span, usize)> {
+    fn finish_call(&self, name: Span, arguments: Arguments) -> Result<Parsed> {
+        let Arguments { args, end, height } = arguments;
+        let written = name.of(self.text);
+        let Some(function) = Function::find(written) else {
+            return self.fail(name, format!("unknown function with name {written:?}"));
+        };
+        if function.experimental && !self.options.experimental {
+            return self.fail(name, format!("function {written:?} is not enabled"));
+        }
+        let kind = ExprKind::Call(CallExpr { function, args });
+        Ok(Parsed { expr: Expr { span: name.to(end), kind }, height: height + 1 })
+    }
+
+    /// `(a, b)`
+    fn arguments(&mut self) -> Result<Arguments> {
         if self.accept(&TokenKind::LeftParen).is_none() {
             return self.unexpected("aggregation", "");
         }
         let (mut args, mut height) = (Vec::new(), 0);
         if let Some(end) = self.accept(&TokenKind::RightParen) {
-            return Ok((args, end, height));
+            return Ok(Arguments { args, end, height });
         }
         loop {
             let arg = self.expr(0)?;
             height = height.max(arg.height);
             args.push(arg.expr);
-            if let Some(end) = self.accept(&TokenKind::RightParen) {
-                return Ok((args, end, height));
-            }
-            let Some(comma) = self.accept(&TokenKind::Comma) else {
-                return self.unexpected("", "");
-            };
-            if *self.peek() == TokenKind::RightParen {
-                return self.fail(comma, "trailing commas not allowed in function call args");
+            if let Some(end) = self.argument_end()? {
+                return Ok(Arguments { args, end, height });
             }
         }
     }
 
+    /// The closing parenthesis, or nothing where another argument follows.
+    fn argument_end(&mut self) -> Result<Option<Span>> {
+        if let Some(end) = self.accept(&TokenKind::RightParen) {
+            return Ok(Some(end));
+        }
+        let Some(comma) = self.accept(&TokenKind::Comma) else {
+            return self.unexpected("", "");
+        };
+        if *self.peek() == TokenKind::RightParen {
+            return self.fail(comma, "trailing commas not allowed in function call args");
+        }
+        Ok(None)
+    }
+
     fn aggregate(&mut self, op: AggregateOp) -> Result<Parsed> {
         let start = self.advance().span;
-        let mut grouping = self.grouping()?;
-        let (mut args, mut end, height) = self.arguments()?;
+        let grouping = self.grouping()?;
+        let arguments = self.arguments()?;
+        self.finish_aggregate(op, start, grouping, arguments)
+    }
+
+    fn finish_aggregate(
+        &mut self,
+        op: AggregateOp,
+        start: Span,
+        mut grouping: Option<Grouping>,
+        arguments: Arguments,
+    ) -> Result<Parsed> {
+        let Arguments { mut args, mut end, height } = arguments;
         if grouping.is_none() {
             grouping = self.grouping()?;
             if grouping.is_some() {
@@ -482,10 +523,10 @@ pub(crate) fn parse_number(written: &str) -> Option<f64> {
     if let Some(hexadecimal) = lower.strip_prefix("0x") {
         return i64::from_str_radix(hexadecimal, 16).ok().map(|value| value as f64);
     }
-    if digits.len() > 1 && digits.starts_with('0') && digits.bytes().all(|b| b.is_ascii_digit()) {
-        if let Ok(octal) = i64::from_str_radix(&digits, 8) {
-            return Some(octal as f64);
-        }
+    // Go falls back to a decimal where there is an 8 or a 9.
+    let is_octal = digits.len() > 1 && digits.starts_with('0');
+    if let Some(octal) = is_octal.then(|| i64::from_str_radix(&digits, 8).ok()).flatten() {
+        return Some(octal as f64);
     }
     let value: f64 = lower.parse().ok()?;
     // A finite text beyond the range is an error in Go, not infinity.

@@ -60,7 +60,8 @@ impl Parser<'_> {
         if selector.at.is_some() {
             return self.fail(start.to(end), "no @ modifiers allowed before range");
         }
-        let kind = ExprKind::Range(RangeExpr { selector, selector_span: parsed.expr.span, range });
+        let (selector, selector_span) = (*selector, parsed.expr.span);
+        let kind = ExprKind::Range(Box::new(RangeExpr { selector, selector_span, range }));
         Ok(Parsed { expr: Expr { span, kind }, height: parsed.height })
     }
 

@@ -27,7 +27,8 @@ impl Parser<'_> {
             matchers.push(Matcher::equal(METRIC_NAME, name));
         }
         let selector = Selector { name, matchers, offset_ms: 0, at: None, extent: None };
-        Ok(Parsed { expr: Expr { span, kind: ExprKind::Selector(selector) }, height: 1 })
+        let kind = ExprKind::Selector(Box::new(selector));
+        Ok(Parsed { expr: Expr { span, kind }, height: 1 })
     }
 
     /// What stands between the braces, and the closing brace.

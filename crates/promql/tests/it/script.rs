@@ -200,9 +200,17 @@ impl Runner<'_> {
         let mut pinned = self.parse(expr)?;
         let mut depends = false;
         pinned.walk(&mut |expr| {
-            if let ExprKind::Call(call) = &expr.kind {
-                depends |= DEPEND_ON_TIME.contains(&call.function.name);
-            }
+            let at = match &expr.kind {
+                ExprKind::Call(call) => {
+                    depends |= DEPEND_ON_TIME.contains(&call.function.name);
+                    None
+                }
+                ExprKind::Selector(selector) => selector.at,
+                ExprKind::Range(range) => range.selector.at,
+                ExprKind::Subquery(subquery) => subquery.at,
+                _ => None,
+            };
+            depends |= matches!(at, Some(At::Start | At::End));
         });
         if depends {
             return Ok(());
@@ -303,10 +311,8 @@ fn pin(expr: &mut Expr, at: TimeMs) {
         ExprKind::Selector(selector) => selector.at = selector.at.or(at_modifier),
         ExprKind::Range(range) => range.selector.at = range.selector.at.or(at_modifier),
         ExprKind::Subquery(subquery) => {
-            if subquery.at.is_none() {
-                subquery.at = at_modifier;
-                pin(&mut subquery.expr, at);
-            }
+            // Its steps are fixed then, and so is what stands in it.
+            subquery.at = subquery.at.or(at_modifier);
         }
         ExprKind::Aggregate(aggregate) => {
             pin(&mut aggregate.expr, at);
