@@ -1,0 +1,110 @@
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
+
+use paramedic_model::{Labels, METRIC_NAME, Sample, TimeMs};
+use paramedic_promql::{Family, FamilyId, NO_VALUE, RowRef, Source, Symbol};
+use paramedic_samples::{Window, WindowOptions};
+
+/// A small generator (a linear congruence): the same numbers in every run.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % bound
+    }
+}
+
+/// What stands at the head of `source.rs`, checked on every row.
+fn check_invariants(source: &dyn Source) {
+    let mut names = HashSet::new();
+    let mut texts: BTreeMap<String, Symbol> = BTreeMap::new();
+    for id in (0..source.family_count() as u32).map(FamilyId) {
+        let family = source.family(id);
+        assert!(names.insert(family.name.to_owned()), "two families {}", family.name);
+        assert_eq!(source.find_family(family.name), Some(id));
+        let rows = family.row_count();
+        assert_eq!(family.newest_value.len(), rows);
+        for column in family.columns {
+            assert_ne!(column.name, METRIC_NAME);
+            assert_eq!(column.codes.len(), rows);
+            assert_eq!(column.values[NO_VALUE as usize], Symbol::EMPTY);
+            assert!(column.codes.iter().all(|code| (*code as usize) < column.values.len()));
+            for symbol in &column.values[1..] {
+                let text = source.text(*symbol).to_owned();
+                assert!(!text.is_empty());
+                assert_eq!(*texts.entry(text).or_insert(*symbol), *symbol, "two symbols of a text");
+            }
+        }
+        let mut sets = HashSet::new();
+        for row in 0..rows as u32 {
+            let mut samples = Vec::new();
+            let row = RowRef { family: id, row };
+            source.range(row, TimeMs(i64::MIN), TimeMs(i64::MAX), &mut samples);
+            let newest = family.newest_at[row.row as usize];
+            if newest == Family::NEVER {
+                assert!(samples.is_empty());
+                continue;
+            }
+            assert!(sets.insert(source.labels(row)), "two rows of {}", source.labels(row));
+            assert!(samples.is_sorted_by(|a, b| a.at < b.at));
+            let last = samples.last().expect("a row in use has a sample");
+            assert_eq!(last.at, newest);
+            assert_eq!(last.value.to_bits(), family.newest_value[row.row as usize].to_bits());
+        }
+    }
+}
+
+#[test]
+fn the_window_keeps_what_a_plain_map_keeps() {
+    let retention = Duration::from_secs(600);
+    let mut window = Window::new(WindowOptions { retention });
+    let mut plain: BTreeMap<Labels, Vec<Sample>> = BTreeMap::new();
+    let mut numbers = Numbers(42);
+    for round in 0..400 {
+        let at = TimeMs(round * 5000);
+        for _ in 0..numbers.below(6) {
+            let mut labels = Labels::from([(
+                METRIC_NAME,
+                ["up", "running", "bytes"][numbers.below(3) as usize],
+            )]);
+            for name in ["instance", "name", "job"] {
+                let value = ["", "a", "b", "c"][numbers.below(4) as usize];
+                labels = labels.with(name, value);
+            }
+            let sample = Sample {
+                at: at - Duration::from_secs(numbers.below(20)),
+                value: numbers.below(3) as f64,
+            };
+            window.append_samples(&labels, &[sample]);
+            let samples = plain.entry(labels).or_default();
+            if samples.last().is_none_or(|last| last.at < sample.at) {
+                samples.push(sample);
+            }
+        }
+        if round % 50 == 0 {
+            check_invariants(&window);
+        }
+    }
+    check_invariants(&window);
+    // Within the retention nothing is missing and nothing is new.
+    let (after, until) = (TimeMs(399 * 5000) - retention, TimeMs(i64::MAX));
+    let mut found: BTreeMap<Labels, Vec<Sample>> = BTreeMap::new();
+    for family in (0..window.family_count() as u32).map(FamilyId) {
+        for row in 0..window.family(family).row_count() as u32 {
+            let (row, mut samples) = (RowRef { family, row }, Vec::new());
+            window.range(row, after, until, &mut samples);
+            let newest = samples.last().copied();
+            assert_eq!(window.newest_in(row, after, until), newest);
+            if newest.is_some() {
+                found.insert(window.labels(row), samples);
+            }
+        }
+    }
+    for samples in plain.values_mut() {
+        samples.retain(|sample| sample.at > after);
+    }
+    plain.retain(|_, samples| !samples.is_empty());
+    assert_eq!(found, plain);
+}
