@@ -95,10 +95,26 @@ impl TlsSettings {
     ///
     /// A handshake that failed; for a pin that did not match, with the fingerprint that came.
     pub async fn wrap(&self, host: &str, stream: BoxStream) -> io::Result<BoxStream> {
+        Ok(self.wrap_with_certificate(host, stream).await?.0)
+    }
+
+    /// As [`TlsSettings::wrap`], with the server's certificate (DER) besides, for a login that is
+    /// bound to it.
+    ///
+    /// # Errors
+    ///
+    /// As [`TlsSettings::wrap`].
+    pub async fn wrap_with_certificate(
+        &self,
+        host: &str,
+        stream: BoxStream,
+    ) -> io::Result<(BoxStream, Option<Vec<u8>>)> {
         let name = ServerName::try_from(host.to_owned())
             .map_err(|_| io::Error::other(format!("{host:?} is no name for a certificate")))?;
         let stream = TlsConnector::from(self.config.clone()).connect(name, stream).await?;
-        Ok(Box::new(stream))
+        let certificates = stream.get_ref().1.peer_certificates();
+        let certificate = certificates.and_then(|chain| Some(chain.first()?.as_ref().to_vec()));
+        Ok((Box::new(stream), certificate))
     }
 }
 
