@@ -1,0 +1,146 @@
+//! The groups of rules at work, and their state as the journal keeps it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use paramedic_journal::GroupRow;
+use paramedic_model::{Labels, Series, TimeMs};
+use paramedic_promql::{EvalOptions, Source};
+use paramedic_rules::{Alert, Change, Context, Group, Rule, Store};
+use paramedic_samples::Window;
+
+use crate::restore;
+
+/// All groups.
+pub(crate) struct Alerts {
+    groups: Vec<Group>,
+    options: EvalOptions,
+    external_labels: Labels,
+    external_url: String,
+}
+
+/// An alert that began to fire.
+pub(crate) struct Fired {
+    pub labels: Labels,
+    pub annotations: BTreeMap<String, String>,
+    pub value: f64,
+    pub expr: String,
+    pub active_at: TimeMs,
+    pub origins: Vec<Labels>,
+}
+
+/// What the groups that were due brought.
+#[derive(Default)]
+pub(crate) struct Evaluated {
+    pub fired: Vec<Fired>,
+    /// The state to write, of the groups whose alerts changed or wait.
+    pub rows: BTreeMap<String, GroupRow>,
+    /// Whether any group was due.
+    pub evaluated: bool,
+}
+
+impl Alerts {
+    /// The groups with the state that an earlier process wrote: the time already pending counts,
+    /// the time that nobody looked does not.
+    pub fn restore(
+        mut groups: Vec<Group>,
+        rows: &BTreeMap<String, GroupRow>,
+        external_labels: Labels,
+        external_url: String,
+        now: TimeMs,
+    ) -> Self {
+        for group in &mut groups {
+            if let Some(row) = rows.get(&group.key()) {
+                restore::restore(group, row, now);
+            }
+        }
+        Self { groups, options: EvalOptions::default(), external_labels, external_url }
+    }
+
+    /// The groups.
+    pub fn groups(&self) -> &[Group] {
+        &self.groups
+    }
+
+    /// The settings of expressions.
+    pub fn options(&self) -> &EvalOptions {
+        &self.options
+    }
+
+    /// Tells the groups that families changed.
+    pub fn changed(&mut self, families: &BTreeSet<Arc<str>>, at: TimeMs) {
+        for group in &mut self.groups {
+            group.changed(families.iter().map(|family| &**family), at);
+        }
+    }
+
+    /// When the first group is due.
+    pub fn next_due(&self) -> Option<TimeMs> {
+        self.groups.iter().map(Group::next_due).min()
+    }
+
+    /// Evaluates the groups that are due.
+    pub fn evaluate_due(&mut self, window: &mut Window, now: TimeMs) -> Evaluated {
+        let mut evaluated = Evaluated::default();
+        for group in &mut self.groups {
+            let Some(at) = group.due(now) else { continue };
+            evaluated.evaluated = true;
+            let context = Context {
+                options: &self.options,
+                external_labels: &self.external_labels,
+                external_url: &self.external_url,
+            };
+            let round = group.evaluate(&mut Rows(window), at, &context);
+            for (rule, reason) in &round.failures {
+                let name = group.rules()[*rule].rule().name();
+                tracing::warn!(group = group.name(), rule = name, "evaluation failed: {reason}");
+            }
+            let fired = round.events.iter().filter(|event| event.change == Change::Fired);
+            evaluated.fired.extend(fired.map(|event| fired_alert(group, &event.alert)));
+            // A group without pending alerts and without news is as the journal has it.
+            let mut alerts = group.rules().iter().flat_map(|rule| rule.alerts());
+            if !round.events.is_empty() || alerts.any(|alert| alert.state.is_active()) {
+                evaluated.rows.insert(group.key(), restore::row(group, at));
+            }
+        }
+        evaluated
+    }
+
+    /// The firing alert with these labels.
+    pub fn firing(&self, labels: &Labels) -> Option<&Alert> {
+        let rules = self.groups.iter().flat_map(|group| group.rules());
+        let mut alerts = rules.flat_map(|rule| rule.alerts());
+        alerts.find(|alert| alert.state.is_firing() && alert.labels == *labels)
+    }
+}
+
+fn fired_alert(group: &Group, alert: &Alert) -> Fired {
+    let name = alert.labels.value(paramedic_rules::ALERT_NAME);
+    let rules = group.rules().iter().map(|state| state.rule());
+    let rule = rules.into_iter().find(|rule| matches!(rule, Rule::Alert(r) if r.name == name));
+    Fired {
+        labels: alert.labels.clone(),
+        annotations: alert.annotations.iter().cloned().collect(),
+        value: alert.value,
+        expr: rule.map(|rule| rule.expr().text().to_owned()).unwrap_or_default(),
+        active_at: alert.state.active_at().unwrap_or_default(),
+        origins: alert.origins.clone(),
+    }
+}
+
+/// The window as rules read and write it.
+struct Rows<'a>(&'a mut Window);
+
+impl Store for Rows<'_> {
+    fn source(&self) -> &dyn Source {
+        self.0
+    }
+
+    fn append(&mut self, at: TimeMs, series: &[Series]) -> Result<(), String> {
+        let rejected = self.0.append(at, series).rejected;
+        match (rejected.out_of_order, rejected.duplicate) {
+            (0, 0) => Ok(()),
+            (late, twice) => Err(format!("{late} samples came late, {twice} came twice")),
+        }
+    }
+}

@@ -1,0 +1,106 @@
+use paramedic_incident::{Fresh, Input as IncidentInput};
+use paramedic_model::IncidentId;
+use paramedic_scrape::Scraped;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::Engine;
+
+/// Everything that can wake the engine.
+pub(crate) enum Input {
+    /// A target was collected.
+    Scraped(Scraped),
+    /// A worker is done.
+    Done(IncidentId, Done),
+    /// A person wants something of an incident.
+    Command(Command, oneshot::Sender<Result<(), String>>),
+    /// Somebody wants to read.
+    Read(Box<dyn FnOnce(&Engine) + Send>),
+}
+
+/// What a worker comes back with.
+pub(crate) enum Done {
+    /// Something for the incident.
+    Input(IncidentInput),
+    /// The action's own look, for the guards.
+    Fresh { step: String, fresh: Result<Fresh, String> },
+    /// A direct read, whose samples came by themselves.
+    Refreshed,
+}
+
+/// What a person asks of an incident.
+#[derive(Debug, Clone)]
+pub struct Command {
+    /// Which incident.
+    pub incident: IncidentId,
+    /// Who asks.
+    pub by: String,
+    /// What for.
+    pub verb: Verb,
+}
+
+/// The verbs of a [`Command`].
+#[derive(Debug, Clone)]
+pub enum Verb {
+    /// Agree to the proposal with this digest, or to whatever is on offer.
+    Approve(Option<String>),
+    /// Refuse the proposal, with a reason.
+    Reject(String),
+    /// Say that a manual step, by its id, is done.
+    Tick(String),
+    /// Ask for a mitigation step of the page, by its id.
+    Request(String),
+    /// Diagnose again.
+    LookAgain,
+    /// Write something down.
+    Note(String),
+    /// Close the incident, with a reason.
+    Close(String),
+}
+
+/// The engine has stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the engine has stopped")]
+pub struct Stopped;
+
+/// The way to a running engine: cheap to clone, usable from any task.
+#[derive(Clone)]
+pub struct Handle {
+    pub(crate) inputs: mpsc::Sender<Input>,
+    pub(crate) version: watch::Receiver<u64>,
+}
+
+impl Handle {
+    /// What `read` makes of the engine's state, between two turns.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`].
+    pub async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Engine) -> T + Send + 'static,
+    ) -> Result<T, Stopped> {
+        let (reply, answer) = oneshot::channel();
+        let read = Box::new(move |engine: &Engine| {
+            // A reader that no longer waits is no concern of the engine.
+            let _ = reply.send(read(engine));
+        });
+        self.inputs.send(Input::Read(read)).await.map_err(|_| Stopped)?;
+        answer.await.map_err(|_| Stopped)
+    }
+
+    /// Carries out what a person asks.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`]; inside, why the incident refuses it, for the person.
+    pub async fn command(&self, command: Command) -> Result<Result<(), String>, Stopped> {
+        let (reply, answer) = oneshot::channel();
+        self.inputs.send(Input::Command(command, reply)).await.map_err(|_| Stopped)?;
+        answer.await.map_err(|_| Stopped)
+    }
+
+    /// A number that grows whenever something that a page shows has changed.
+    pub fn version(&self) -> watch::Receiver<u64> {
+        self.version.clone()
+    }
+}
