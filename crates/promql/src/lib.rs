@@ -15,6 +15,18 @@
 //! - Every element of a result knows the rows of the source that it came from ([`Origins`]).
 //! - No input panics and none overflows the stack: depth and samples are bounded by settings.
 //!
+//! ```
+//! use paramedic_promql::{Plan, parse};
+//!
+//! let text = "sum by (job) (rate(errors_total[5m])) > 0.1";
+//! let plan = Plan::new(parse(text)?, text)?;
+//! assert!(plan.reads().contains("errors_total") && !plan.reads().contains("up"));
+//!
+//! let error = parse("sum by (job").unwrap_err();
+//! assert_eq!(error.to_string(), "1:12: parse error: unclosed left parenthesis");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! Not here: where samples are kept (`samples` implements [`Source`]), alerts, files, clocks.
 
 mod ast;

@@ -1,6 +1,8 @@
 //! An expression made ready: what it reads, and how to evaluate it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use paramedic_model::TimeMs;
@@ -17,11 +19,15 @@ pub struct EvalOptions {
     /// The step of a subquery that names none: Prometheus takes its `evaluation_interval`.
     /// Default: 1 min.
     pub subquery_step: Duration,
-    /// How many samples an evaluation may hold at once before it is refused. Default: 50 million.
+    /// How many samples an evaluation may hold at once, and how many steps a range or a subquery may
+    /// have, before it is refused. Default: 50 million.
     pub samples_max: usize,
     /// Whether metric names are dropped at the end of the evaluation, as with the feature flag
     /// `promql-delayed-name-removal`. Default: no.
     pub delayed_name_removal: bool,
+    /// When it becomes true, by another thread's hand, the evaluation fails soon: a time limit is
+    /// kept by whoever has a clock. Default: nobody can stop it.
+    pub stop: Option<Arc<AtomicBool>>,
 }
 
 impl Default for EvalOptions {
@@ -31,6 +37,7 @@ impl Default for EvalOptions {
             subquery_step: Duration::from_secs(60),
             samples_max: 50_000_000,
             delayed_name_removal: false,
+            stop: None,
         }
     }
 }

@@ -104,7 +104,7 @@ pub(super) fn linear_regression(samples: &[Sample], origin: TimeMs) -> (f64, f64
     let first = samples[0].value;
     let [mut sum_x, mut sum_y, mut sum_xy, mut sum_xx] = [CompensatedSum::default(); 4];
     for sample in samples {
-        let x = (sample.at.0 - origin.0) as f64 / 1000.0;
+        let x = sample.at.0.saturating_sub(origin.0) as f64 / 1000.0;
         sum_x.add(x);
         sum_y.add(sample.value);
         sum_xy.add(x * sample.value);

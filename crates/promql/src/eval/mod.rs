@@ -57,7 +57,11 @@ pub(crate) fn instant(
     let value = match expr.value_type() {
         ValueType::Matrix => {
             let series = evaluator.matrix(expr, at)?;
-            evaluator.finish_series(series)?
+            let value = evaluator.finish_series(series)?;
+            if let Some(trace) = &mut evaluator.trace {
+                trace(expr, &value);
+            }
+            value
         }
         _ => {
             let value = evaluator.eval(expr, at)?;
@@ -147,6 +151,9 @@ struct Evaluator<'a> {
     rows: HashMap<*const Selector, Rc<[RowRef]>>,
     /// The label sets built so far, and the origins that say nothing but the row.
     series: HashMap<RowRef, (Labels, Origins)>,
+    /// By call of a range function and label set without name, the series that it is of: over all
+    /// steps of a range it must be the same one.
+    nameless: HashMap<(*const Expr, Labels), Labels>,
 }
 
 impl<'a> Evaluator<'a> {
@@ -168,6 +175,7 @@ impl<'a> Evaluator<'a> {
             held: 0,
             rows: HashMap::new(),
             series: HashMap::new(),
+            nameless: HashMap::new(),
         }
     }
 
@@ -186,8 +194,17 @@ impl<'a> Evaluator<'a> {
         Ok(())
     }
 
+    fn check_stopped(&self, span: Span) -> Result<()> {
+        let stop = self.options.stop.as_ref();
+        if stop.is_some_and(|stop| stop.load(std::sync::atomic::Ordering::Relaxed)) {
+            return Err(self.error(span, "query was canceled in query execution"));
+        }
+        Ok(())
+    }
+
     /// The value of an expression that is not a range vector.
     fn eval(&mut self, expr: &Expr, at: TimeMs) -> Result<Val> {
+        self.check_stopped(expr.span)?;
         let held_before = self.held;
         let value = match &expr.kind {
             ExprKind::Number { value, .. } => Val::Scalar(*value),
@@ -294,7 +311,10 @@ impl<'a> Evaluator<'a> {
         // The first multiple of the step within the window, which is open on the left.
         let first = TimeMs((start.0.div_euclid(step_ms) + 1).saturating_mul(step_ms));
         self.subqueries += 1;
+        // What the steps of one evaluation have in common, another one starts anew.
+        let outer = std::mem::take(&mut self.nameless);
         let series = self.steps(&subquery.expr, first, end, step_ms);
+        self.nameless = outer;
         self.subqueries -= 1;
         series
     }
@@ -310,8 +330,12 @@ impl<'a> Evaluator<'a> {
         let mut series: Vec<ItemSeries> = Vec::new();
         let mut by_labels: HashMap<Labels, usize> = HashMap::new();
         let mut parts: Vec<Vec<Origins>> = Vec::new();
-        let mut at = start;
-        while at <= end {
+        let count = if end < start { 0 } else { end.0.saturating_sub(start.0) / step_ms + 1 };
+        if usize::try_from(count).is_ok_and(|count| count > self.options.samples_max) {
+            return Err(self.error(expr.span, TOO_MANY_SAMPLES));
+        }
+        for step in 0..count {
+            let at = TimeMs(start.0 + step * step_ms);
             let held_before = self.held;
             let items = match self.eval(expr, at)? {
                 Val::Vector(items) => items,
@@ -340,8 +364,6 @@ impl<'a> Evaluator<'a> {
                     parts[index].push(item.origins);
                 }
             }
-            let Some(next) = at.0.checked_add(step_ms) else { break };
-            at = TimeMs(next);
         }
         for (series, parts) in series.iter_mut().zip(parts) {
             series.origins = Origins::union(parts);

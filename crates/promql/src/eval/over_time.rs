@@ -1,10 +1,10 @@
 //! The functions of a range vector: one number per series, made of the samples in its window.
 
-use paramedic_model::{Sample, TimeMs};
+use paramedic_model::{Labels, Sample, TimeMs};
 
 use super::math::{linear_regression, mean, quantile, sum, variance};
 use super::select::SeriesWindow;
-use super::{Evaluator, Item, Result};
+use super::{Evaluator, Item, Result, SAME_LABELSET};
 use crate::{Expr, Severity, ValueType};
 
 /// What such a function sees of one series.
@@ -90,7 +90,7 @@ fn range_function(name: &str) -> Option<RangeFunction> {
         "present_over_time" => |_| Some(1.0),
         "quantile_over_time" => |range| Some(quantile(range.params[0], range.values().collect())),
         "rate" => |range| {
-            let seconds = (range.end.0 - range.start.0) as f64 / 1000.0;
+            let seconds = range.end.0.saturating_sub(range.start.0) as f64 / 1000.0;
             extrapolated(range, true).map(|increase| increase / seconds)
         },
         "resets" => |range| Some(range.count_pairs(|old, new| new < old)),
@@ -135,15 +135,27 @@ impl Evaluator<'_> {
             if is_counter && let Some(metric) = labels.metric_name() {
                 evaluator.note_counter(metric, arg);
             }
-            let (labels, origins) = (labels.clone(), origins.clone());
-            let mut item = Item { labels, drop_name, value, origins };
+            let (own, origins) = (labels.clone(), origins.clone());
+            let mut item = Item { labels: own, drop_name, value, origins };
             if !keeps_name {
                 evaluator.drop_name(&mut item);
+                evaluator.check_same_series(arg, &item.labels, labels)?;
             }
             items.push(item);
             Ok(())
         })?;
         Ok(items)
+    }
+
+    /// Fails where an earlier step of this range had another series under these labels, which differ
+    /// from its own only by the name that was dropped.
+    fn check_same_series(&mut self, arg: &Expr, labels: &Labels, of: &Labels) -> Result<()> {
+        if labels == of {
+            return Ok(());
+        }
+        let key = (std::ptr::from_ref(arg), labels.clone());
+        let first = self.nameless.entry(key).or_insert_with(|| of.clone());
+        if first == of { Ok(()) } else { Err(self.error(arg.span, SAME_LABELSET)) }
     }
 
     fn check_params(&self, name: &str, args: &[Expr], params: &[f64]) -> Result<()> {
@@ -194,7 +206,7 @@ fn extrapolated(range: &Range, is_counter: bool) -> Option<f64> {
             }
         }
     }
-    let seconds = |from: TimeMs, to: TimeMs| (to.0 - from.0) as f64 / 1000.0;
+    let seconds = |from: TimeMs, to: TimeMs| to.0.saturating_sub(from.0) as f64 / 1000.0;
     let sampled = seconds(first.at, last.at);
     let average = sampled / gaps as f64;
     let mut to_start = seconds(range.start, first.at);
@@ -214,7 +226,7 @@ fn extrapolated(range: &Range, is_counter: bool) -> Option<f64> {
 /// The change between the last two samples, of a counter per second.
 fn instant_change(range: &Range, is_counter: bool) -> Option<f64> {
     let [.., before, last] = range.samples else { return None };
-    let seconds = (last.at.0 - before.at.0) as f64 / 1000.0;
+    let seconds = last.at.0.saturating_sub(before.at.0) as f64 / 1000.0;
     let reset = is_counter && last.value < before.value;
     let change = if reset { last.value } else { last.value - before.value };
     Some(if is_counter { change / seconds } else { change })

@@ -4,6 +4,8 @@
 mod conformance;
 /// Published rule files: every expression parses, and prints to what parses again.
 mod corpus;
+/// What nobody should write, and what nobody should measure.
+mod hostile;
 /// What Prometheus refuses, where, and with which words; what it accepts, and how that prints.
 mod parse;
 /// Where results come from, what a plan reads, and what a trace reports.
