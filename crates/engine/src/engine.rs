@@ -3,15 +3,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use paramedic_incident::{
-    Context, Event, Incident, Input as IncidentInput, Opened, Outcome, Policy, Refusal, Stage,
-    StepWork, Surroundings, SystemChoice, Want, decide, judge,
+    Context, Event, Incident, Input as IncidentInput, Opened, Policy, Refusal, Stage, Surroundings,
+    Want, decide, judge,
 };
-use paramedic_integration::Happened;
 use paramedic_journal::{Batch, Event as Record, Journal, JournalError};
 use paramedic_model::{Clock, IncidentId, Labels, Redactor, TimeMs};
 use paramedic_samples::{TargetId, Window, WindowOptions};
-use paramedic_scrape::{Scraped, Target, collect_forever, collect_once};
-use tokio::sync::{mpsc, oneshot, watch};
+use paramedic_scrape::{Scraped, Target, collect_forever};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::Freeze;
@@ -19,8 +18,7 @@ use crate::alerts::{Alerts, Fired};
 use crate::handle::{Command, Done, Handle, Input, Verb};
 use crate::pages::Pages;
 use crate::signal::{Gone, why_gone};
-use crate::systems::{Systems, Watched};
-use crate::work::{self, Bench};
+use crate::systems::Systems;
 
 /// How many inputs may wait before those who send them wait too.
 const QUEUE_MAX: usize = 1024;
@@ -77,33 +75,33 @@ pub enum EngineError {
 
 /// All state of a running Paramedic. Read it through [`Handle::read`].
 pub struct Engine {
-    clock: Arc<dyn Clock>,
-    journal: Box<dyn Journal>,
-    redactor: Redactor,
-    systems: Systems,
-    targets: BTreeMap<String, Arc<Target>>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) journal: Box<dyn Journal>,
+    pub(crate) redactor: Redactor,
+    pub(crate) systems: Systems,
+    pub(crate) targets: BTreeMap<String, Arc<Target>>,
     /// Targets that have not been collected since the start. Until then the window cannot speak.
-    awaited: BTreeSet<String>,
-    window: Window,
-    alerts: Alerts,
-    pages: Pages,
-    policy: Policy,
-    freezes: Vec<Freeze>,
-    versions: Vec<(String, String)>,
-    incidents: BTreeMap<IncidentId, Incident>,
+    pub(crate) awaited: BTreeSet<String>,
+    pub(crate) window: Window,
+    pub(crate) alerts: Alerts,
+    pub(crate) pages: Pages,
+    pub(crate) policy: Policy,
+    pub(crate) freezes: Vec<Freeze>,
+    pub(crate) versions: Vec<(String, String)>,
+    pub(crate) incidents: BTreeMap<IncidentId, Incident>,
     /// Incidents that a worker is busy for.
-    busy: HashSet<IncidentId>,
+    pub(crate) busy: HashSet<IncidentId>,
     /// Incidents whose action was intended in this turn, to be sent once the journal has it.
-    launch: HashSet<IncidentId>,
+    pub(crate) launch: HashSet<IncidentId>,
     /// When the system of a verifying incident was last read anew.
-    refreshed: BTreeMap<IncidentId, TimeMs>,
+    pub(crate) refreshed: BTreeMap<IncidentId, TimeMs>,
     /// Why each target that cannot be looked at cannot.
-    failures: BTreeMap<String, (TimeMs, String)>,
+    pub(crate) failures: BTreeMap<String, (TimeMs, String)>,
     /// What is to be written at the end of this turn.
-    batch: Batch,
-    inputs: mpsc::WeakSender<Input>,
-    workers: JoinSet<()>,
-    version: watch::Sender<u64>,
+    pub(crate) batch: Batch,
+    pub(crate) inputs: mpsc::WeakSender<Input>,
+    pub(crate) workers: JoinSet<()>,
+    pub(crate) version: watch::Sender<u64>,
 }
 
 impl Engine {
@@ -224,7 +222,7 @@ impl Engine {
         rules.into_iter().chain(wakes).min()
     }
 
-    fn refresh_due(&self, incident: &Incident) -> TimeMs {
+    pub(crate) fn refresh_due(&self, incident: &Incident) -> TimeMs {
         self.refreshed.get(&incident.id).map_or(incident.opened_at, |at| *at + REFRESH)
     }
 
@@ -366,7 +364,7 @@ impl Engine {
     }
 
     /// Asks the guards, and if all let it pass, writes the intent.
-    fn guard(
+    pub(crate) fn guard(
         &mut self,
         id: IncidentId,
         step: String,
@@ -434,7 +432,12 @@ impl Engine {
     }
 
     /// Lets an incident decide, and takes the events in.
-    fn feed(&mut self, id: IncidentId, input: IncidentInput, now: TimeMs) -> Result<(), Refusal> {
+    pub(crate) fn feed(
+        &mut self,
+        id: IncidentId,
+        input: IncidentInput,
+        now: TimeMs,
+    ) -> Result<(), Refusal> {
         let Some(incident) = self.incidents.get(&id) else { return Ok(()) };
         let page = incident.opened.runbook.as_ref().and_then(|title| self.pages.titled(title));
         let system = incident.opened.system.name().and_then(|name| self.systems.get(name));
@@ -471,226 +474,10 @@ impl Engine {
         Ok(())
     }
 
-    fn want(&self, incident: &Incident) -> Want {
+    pub(crate) fn want(&self, incident: &Incident) -> Want {
         let page = incident.opened.runbook.as_ref().and_then(|title| self.pages.titled(title));
         let steps = page.map(|page| page.probe_steps()).unwrap_or_default();
         incident.wants(&steps, &self.policy)
-    }
-
-    /// Starts what the incidents want, as far as nobody is at it.
-    fn pursue(&mut self, now: TimeMs) {
-        let open = self.incidents.values().filter(|incident| incident.is_open());
-        let idle = open.filter(|incident| !self.busy.contains(&incident.id));
-        let wants: Vec<_> = idle.map(|incident| (incident.id, self.want(incident))).collect();
-        for (id, want) in wants {
-            match want {
-                Want::Nothing => {}
-                Want::Wake(_) => self.refresh(id, now),
-                Want::Look { step } => self.start_look(id, step, now),
-                Want::Diagnose => self.diagnose(id, now),
-                Want::Prepare { step } => self.start_prepare(id, step, now),
-                Want::Act { step } => self.start_guard(id, step, now),
-                // An intent of this process goes out now; one of an earlier process is looked into.
-                Want::Reconcile { step, .. } if self.launch.remove(&id) => {
-                    self.start_act(id, step, now);
-                }
-                Want::Reconcile { step, intended } => self.start_reconcile(id, step, intended, now),
-            }
-        }
-    }
-
-    /// Starts a worker for an incident.
-    fn work(&mut self, id: IncidentId, work: impl Future<Output = Done> + Send + 'static) {
-        self.busy.insert(id);
-        let inputs = self.inputs.clone();
-        self.workers.spawn(async move {
-            let done = work.await;
-            if let Some(inputs) = inputs.upgrade() {
-                // An engine that has stopped needs no answer: the next one looks again.
-                let _ = inputs.send(Input::Done(id, done)).await;
-            }
-        });
-    }
-
-    fn bench(&self, incident: &Incident) -> Bench {
-        let (clock, redactor) = (self.clock.clone(), self.redactor.clone());
-        Bench { clock, redactor, since: incident.since() }
-    }
-
-    fn system_of(&self, incident: &Incident) -> Option<Arc<Watched>> {
-        self.systems.get(incident.opened.system.name()?).cloned()
-    }
-
-    fn start_look(&mut self, id: IncidentId, step: String, now: TimeMs) {
-        let incident = &self.incidents[&id];
-        let page = incident.opened.runbook.as_ref().and_then(|title| self.pages.titled(title));
-        let plan = page.map(|page| page.look(&step, incident));
-        let could_not =
-            |reason: String| paramedic_incident::Looked::CouldNot { reason, took_ms: 0 };
-        let looked = match (plan, self.system_of(incident)) {
-            (Some(Ok(look)), Some(system)) => {
-                let bench = self.bench(incident);
-                self.work(id, async move {
-                    let looked =
-                        work::look(system, look.uses, look.args, look.timeout, bench).await;
-                    Done::Input(IncidentInput::Looked { step, looked })
-                });
-                return;
-            }
-            (Some(Err(looked)), _) => looked,
-            (None, _) => could_not("no page has this step any more".to_owned()),
-            (_, None) => could_not(match &incident.opened.system {
-                SystemChoice::Several(names) => {
-                    format!("the alert could be about {}", names.join(" or "))
-                }
-                SystemChoice::One { name, .. } => format!("{name} is no longer configured"),
-                SystemChoice::None => "no configured system matches the alert".to_owned(),
-            }),
-        };
-        self.answer(id, IncidentInput::Looked { step, looked }, now);
-    }
-
-    /// Feeds an answer that needed no worker, and lets the incident go on in the next turn.
-    fn answer(&mut self, id: IncidentId, input: IncidentInput, now: TimeMs) {
-        let _ = self.feed(id, input, now);
-        self.work(id, async { Done::Refreshed });
-    }
-
-    fn diagnose(&mut self, id: IncidentId, now: TimeMs) {
-        let incident = &self.incidents[&id];
-        let page = incident.opened.runbook.as_ref().and_then(|title| self.pages.titled(title));
-        let diagnosis = match page {
-            Some(page) => page.diagnose(incident),
-            None => paramedic_incident::Diagnosis {
-                causes: Vec::new(),
-                likely: None,
-                plan: Vec::new(),
-                nothing_to_do: None,
-            },
-        };
-        self.answer(id, IncidentInput::Diagnosis(diagnosis), now);
-    }
-
-    /// The action step `step` with its arguments rendered.
-    fn action_step(
-        &self,
-        incident: &Incident,
-        step: &str,
-    ) -> Result<(Arc<Watched>, String, BTreeMap<String, String>), String> {
-        let page = incident.opened.runbook.as_ref().and_then(|title| self.pages.titled(title));
-        let page = page.ok_or("no page has this step any more")?;
-        let system = self.system_of(incident).ok_or("no configured system is meant")?;
-        let (uses, args) = page.action(step, incident)?;
-        Ok((system, uses, args))
-    }
-
-    fn start_prepare(&mut self, id: IncidentId, step: String, now: TimeMs) {
-        let incident = &self.incidents[&id];
-        let planned = incident.plan.first().map(|planned| planned.work.clone());
-        let Some(StepWork::Action { approval, .. }) = planned else { return };
-        match self.action_step(incident, &step) {
-            Ok((system, uses, args)) => {
-                let bench = self.bench(incident);
-                self.work(id, async move {
-                    let offer = work::prepare(system, step.clone(), uses, args, approval, bench);
-                    let proposal = offer.await;
-                    Done::Input(IncidentInput::Prepared { step, proposal })
-                });
-            }
-            Err(reason) => {
-                self.answer(id, IncidentInput::Prepared { step, proposal: Err(reason) }, now);
-            }
-        }
-    }
-
-    /// The action that was offered, bound anew from the arguments in the proposal: what people
-    /// agreed to, whatever the page says now.
-    fn offered(&self, incident: &Incident) -> Result<(Arc<Watched>, work::Bound), String> {
-        let proposal = incident.proposal.as_ref().ok_or("nothing is on offer")?;
-        let system = self.systems.get(&proposal.system).cloned();
-        let system =
-            system.ok_or_else(|| format!("{} is no longer configured", proposal.system))?;
-        let bound = work::bind(&system, &proposal.uses, &proposal.args)?;
-        Ok((system, bound))
-    }
-
-    /// Reads the system and the action's precondition anew, for the guards.
-    fn start_guard(&mut self, id: IncidentId, step: String, now: TimeMs) {
-        let incident = &self.incidents[&id];
-        let (bench, clock) = (self.bench(incident), self.clock.clone());
-        match self.offered(incident) {
-            Ok((system, bound)) => {
-                let target = self.target_of(&system);
-                let inputs = self.inputs.clone();
-                self.work(id, async move {
-                    read_anew(target, clock, inputs).await;
-                    let fresh = work::fresh(&bound, &bench).await;
-                    Done::Fresh { step, fresh }
-                });
-            }
-            Err(reason) => {
-                self.guard(id, step, Err(reason), now);
-                self.work(id, async { Done::Refreshed });
-            }
-        }
-    }
-
-    /// Sends the action whose intent is in the journal.
-    fn start_act(&mut self, id: IncidentId, step: String, now: TimeMs) {
-        let incident = &self.incidents[&id];
-        let bench = self.bench(incident);
-        match self.offered(incident) {
-            Ok((_, bound)) => self.work(id, async move {
-                let outcome = work::act(bound, bench).await;
-                Done::Input(IncidentInput::Acted { step, outcome })
-            }),
-            Err(reason) => {
-                let outcome = Outcome::Failed(reason);
-                self.answer(id, IncidentInput::Acted { step, outcome }, now);
-            }
-        }
-    }
-
-    fn start_reconcile(&mut self, id: IncidentId, step: String, intended: TimeMs, now: TimeMs) {
-        let incident = &self.incidents[&id];
-        let bench = self.bench(incident);
-        match self.offered(incident) {
-            Ok((_, bound)) => self.work(id, async move {
-                let outcome = match work::reconcile(bound, intended, bench).await {
-                    Happened::Yes(how) => Outcome::Done(format!("found after a restart: {how}")),
-                    Happened::No(reason) => {
-                        return Done::Input(IncidentInput::NotActed { step, reason });
-                    }
-                    Happened::Unknown(why) => Outcome::Uncertain(why),
-                };
-                Done::Input(IncidentInput::Acted { step, outcome })
-            }),
-            Err(reason) => {
-                let outcome = Outcome::Uncertain(reason);
-                self.answer(id, IncidentInput::Acted { step, outcome }, now);
-            }
-        }
-    }
-
-    fn target_of(&self, system: &Watched) -> Option<Arc<Target>> {
-        let (job, instance) = &system.target;
-        self.targets.get(&format!("{job}/{instance}")).cloned()
-    }
-
-    /// Reads the system of a verifying incident anew, now and then.
-    fn refresh(&mut self, id: IncidentId, now: TimeMs) {
-        let incident = &self.incidents[&id];
-        let verifying = matches!(incident.stage, Stage::Verifying { .. });
-        if !verifying || self.refresh_due(incident) > now {
-            return;
-        }
-        let target = self.system_of(incident).and_then(|system| self.target_of(&system));
-        let (clock, inputs) = (self.clock.clone(), self.inputs.clone());
-        self.refreshed.insert(id, now);
-        self.work(id, async move {
-            read_anew(target, clock, inputs).await;
-            Done::Refreshed
-        });
     }
 }
 
@@ -767,18 +554,4 @@ const ORIGINS_MAX: usize = 64;
 
 fn as_labels(pairs: &BTreeMap<String, String>) -> Labels {
     pairs.iter().collect()
-}
-
-/// Collects `target` out of turn and sends what comes.
-async fn read_anew(
-    target: Option<Arc<Target>>,
-    clock: Arc<dyn Clock>,
-    inputs: mpsc::WeakSender<Input>,
-) {
-    let Some(target) = target else { return };
-    let scraped = collect_once(&target, clock.as_ref()).await;
-    if let Some(inputs) = inputs.upgrade() {
-        // An engine that has stopped needs no samples.
-        let _ = inputs.send(Input::Scraped(scraped)).await;
-    }
 }

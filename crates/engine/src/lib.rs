@@ -25,6 +25,7 @@ mod engine;
 mod handle;
 mod pages;
 mod plot;
+mod pursue;
 mod restore;
 mod signal;
 mod systems;

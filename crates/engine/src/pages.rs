@@ -21,11 +21,19 @@ pub struct Page {
     catalogs: Arc<[&'static Catalog]>,
 }
 
-/// A diagnosis step, ready to be taken.
-pub(crate) struct PlannedLook {
+/// A probe or an action with its arguments rendered.
+pub(crate) struct Call {
+    /// `kind/name`.
     pub uses: String,
     pub args: BTreeMap<String, String>,
-    pub timeout: Option<Duration>,
+}
+
+/// What is to become of a diagnosis step.
+pub(crate) enum NextLook {
+    /// It is to be taken, within this time.
+    Take(Call, Duration),
+    /// It is not, and this is to be noted.
+    Leave(Looked),
 }
 
 /// All pages, by the alerts that they serve.
@@ -102,33 +110,29 @@ impl Page {
         self.runbook.advice()
     }
 
-    /// A diagnosis step for this incident, or what to note where it is not to be taken.
-    pub(crate) fn look(&self, id: &str, incident: &Incident) -> Result<PlannedLook, Looked> {
+    /// What is to become of a diagnosis step for this incident.
+    pub(crate) fn look(&self, id: &str, incident: &Incident) -> NextLook {
+        let could_not = |reason| NextLook::Leave(Looked::CouldNot { reason, took_ms: 0 });
         let step = self.runbook.step(id).map(|step| &step.work);
         let Some(Work::Probe(probe)) = step else {
-            let reason = "the page has no such probe any more".to_owned();
-            return Err(Looked::CouldNot { reason, took_ms: 0 });
+            return could_not("the page has no such probe any more".to_owned());
         };
         let situation = situation(incident);
         if let Some(condition) = &probe.when
             && let PageJudgement::Refuted { by } = condition.judge(&situation)
         {
-            return Err(Looked::Skipped { reason: format!("`{by}` does not hold") });
+            return NextLook::Leave(Looked::Skipped { reason: format!("`{by}` does not hold") });
         }
-        let args = probe.with.bind(&situation).map_err(|error| {
-            let reason = format!("nothing was sent: {error}");
-            Looked::CouldNot { reason, took_ms: 0 }
-        })?;
-        let uses = probe.uses.as_str().to_owned();
-        Ok(PlannedLook { uses, args, timeout: Some(probe.timeout) })
+        match probe.with.bind(&situation) {
+            Ok(args) => {
+                NextLook::Take(Call { uses: probe.uses.as_str().to_owned(), args }, probe.timeout)
+            }
+            Err(error) => could_not(format!("nothing was sent: {error}")),
+        }
     }
 
     /// What the action of a mitigation step uses, and its arguments for this incident.
-    pub(crate) fn action(
-        &self,
-        id: &str,
-        incident: &Incident,
-    ) -> Result<(String, BTreeMap<String, String>), String> {
+    pub(crate) fn action(&self, id: &str, incident: &Incident) -> Result<Call, String> {
         let step = self.runbook.step(id).map(|step| &step.work);
         let Some(Work::Action(action)) = step else {
             return Err("the page has no such action any more".to_owned());
@@ -142,7 +146,7 @@ impl Page {
             }
         }
         let args = action.with.bind(&situation).map_err(|error| error.to_string())?;
-        Ok((action.uses.as_str().to_owned(), args))
+        Ok(Call { uses: action.uses.as_str().to_owned(), args })
     }
 
     /// Judges the causes on what this incident's steps found.

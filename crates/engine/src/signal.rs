@@ -33,7 +33,7 @@ pub(crate) fn why_gone(source: &dyn Source, origins: &[Labels], now: TimeMs) -> 
     let (job, instance) = (origin.value("job"), origin.value("instance"));
     let target = Labels::from([("__name__", "up"), ("job", job), ("instance", instance)]);
     match newest(source, &target) {
-        Some((at, up)) if up == 1.0 => Gone::Removed(format!(
+        Some((at, 1.0)) => Gone::Removed(format!(
             "{instance} was read at {at} and no longer has {name}: what the alert was about was \
              removed or disabled, which is not a recovery"
         )),

@@ -11,9 +11,10 @@ use paramedic_model::{Clock, Redactor, TimeMs};
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
+use crate::pages::Call;
 use crate::systems::Watched;
 
-/// How long a look may take where its step does not say.
+/// How long an action may look around before it is offered or sent.
 const LOOK_DEADLINE: Duration = Duration::from_secs(60);
 /// How long an action may take. After that its outcome is uncertain.
 const ACTION_DEADLINE: Duration = Duration::from_secs(180);
@@ -46,13 +47,8 @@ fn tell(redactor: &Redactor, error: &dyn std::error::Error) -> String {
 }
 
 /// Takes a diagnosis step.
-pub async fn look(
-    system: Arc<Watched>,
-    uses: String,
-    given: BTreeMap<String, String>,
-    deadline: Option<Duration>,
-    bench: Bench,
-) -> Looked {
+pub async fn look(system: Arc<Watched>, call: Call, deadline: Duration, bench: Bench) -> Looked {
+    let Call { uses, args: given } = call;
     let could_not = |reason: String, took: Duration| Looked::CouldNot {
         reason,
         took_ms: took.as_millis() as u64,
@@ -68,7 +64,6 @@ pub async fn look(
         }
     };
     let (look, begun) = (bench.look(), Instant::now());
-    let deadline = deadline.unwrap_or(LOOK_DEADLINE);
     let result = match tokio::time::timeout(deadline, probe.look(&args, look)).await {
         Ok(result) => result,
         Err(_) => Err(ProbeError::Deadline { target: system.name.to_string(), deadline }),
@@ -106,8 +101,8 @@ pub fn bind(
     Ok(Bound { action, args })
 }
 
-/// Looks into an action: its own precondition, and what it would hit.
-pub async fn fresh(bound: &Bound, bench: &Bench) -> Result<Fresh, String> {
+/// Looks into an action: its own precondition, and what it would hit, counted and in words.
+async fn look_into(bound: &Bound, bench: &Bench) -> Result<(Fresh, String), String> {
     let looking = async {
         let look = bench.look();
         let precondition = match bound.action.precondition(&bound.args, look).await? {
@@ -115,39 +110,33 @@ pub async fn fresh(bound: &Bound, bench: &Bench) -> Result<Fresh, String> {
             Precondition::Fails(reason) => Err(bench.redactor.clean(&reason)),
         };
         let blast = bound.action.blast_radius(&bound.args, look).await?;
-        Ok::<_, ProbeError>((Fresh { precondition, blast_count: blast.count }, blast.summary))
+        let fresh = Fresh { precondition, blast_count: blast.count };
+        Ok::<_, ProbeError>((fresh, bench.redactor.clean(&blast.summary)))
     };
     match tokio::time::timeout(LOOK_DEADLINE, looking).await {
-        Ok(Ok((fresh, _))) => Ok(fresh),
-        Ok(Err(error)) => Err(tell(&bench.redactor, &error)),
-        Err(_) => Err(format!("no answer within {} s", LOOK_DEADLINE.as_secs())),
+        Ok(Ok(found)) => Ok(found),
+        Ok(Err(error)) => Err(format!("could not look: {}", tell(&bench.redactor, &error))),
+        Err(_) => Err(format!("could not look: no answer within {} s", LOOK_DEADLINE.as_secs())),
     }
+}
+
+/// Looks into an action right before it would run, for the guards.
+pub async fn fresh(bound: &Bound, bench: &Bench) -> Result<Fresh, String> {
+    Ok(look_into(bound, bench).await?.0)
 }
 
 /// Looks into the action of a step and makes the offer of it.
 pub async fn prepare(
     system: Arc<Watched>,
     step: String,
-    uses: String,
-    given: BTreeMap<String, String>,
+    call: Call,
     approval: ApprovalWord,
     bench: Bench,
 ) -> Result<Proposal, String> {
+    let Call { uses, args: given } = call;
     let bound = bind(&system, &uses, &given)?;
-    let look = bench.look();
-    let looking = async {
-        let precondition = bound.action.precondition(&bound.args, look).await?;
-        Ok::<_, ProbeError>((precondition, bound.action.blast_radius(&bound.args, look).await?))
-    };
-    let (precondition, blast) = match tokio::time::timeout(LOOK_DEADLINE, looking).await {
-        Ok(Ok(found)) => found,
-        Ok(Err(error)) => return Err(format!("could not look: {}", tell(&bench.redactor, &error))),
-        Err(_) => return Err(format!("no answer within {} s", LOOK_DEADLINE.as_secs())),
-    };
-    let precondition = match precondition {
-        Precondition::Holds(reason) => bench.redactor.clean(&reason),
-        Precondition::Fails(reason) => return Err(bench.redactor.clean(&reason)),
-    };
+    let (fresh, blast_radius) = look_into(&bound, &bench).await?;
+    let precondition = fresh.precondition?;
     let args = bound.args.to_texts();
     let system = system.name.to_string();
     let digest = digest(&step, &uses, &args, &system);
@@ -157,8 +146,8 @@ pub async fn prepare(
         args,
         system,
         precondition,
-        blast_count: blast.count,
-        blast_radius: bench.redactor.clean(&blast.summary),
+        blast_count: fresh.blast_count,
+        blast_radius,
         approval,
         digest,
     })

@@ -62,7 +62,7 @@ pub fn judge(proposal: &Proposal, policy: &Policy, around: &Surroundings) -> Vec
             "precondition",
             match &around.fresh {
                 Ok(fresh) => fresh.precondition.clone(),
-                Err(reason) => Err(format!("could not look: {reason}")),
+                Err(reason) => Err(reason.clone()),
             },
         ),
         verdict("blast radius", blast_radius(proposal, around)),
@@ -110,7 +110,7 @@ fn common_cause(policy: &Policy, around: &Surroundings) -> Result<String, String
 }
 
 fn blast_radius(proposal: &Proposal, around: &Surroundings) -> Result<String, String> {
-    let fresh = around.fresh.as_ref().map_err(|reason| format!("could not count: {reason}"))?;
+    let fresh = around.fresh.as_ref().map_err(Clone::clone)?;
     let (now, agreed) = (fresh.blast_count, proposal.blast_count);
     if now <= agreed {
         Ok(format!("{now} other things interrupted, {agreed} agreed to"))
