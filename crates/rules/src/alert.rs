@@ -1,0 +1,200 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use paramedic_gotmpl::{Functions, alert_data};
+use paramedic_model::{Labels, METRIC_NAME, Series, TimeMs};
+use paramedic_promql::{Element, Source};
+
+use crate::file::AlertRule;
+use crate::group::{Context, RuleFailure, template_query};
+use crate::life::{Change, State, step};
+
+/// The label that names an alert.
+pub const ALERT_NAME: &str = "alertname";
+
+/// One alert of one rule: plain data, to be persisted as it is and restored from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Alert {
+    /// Its identity: the labels of the result without the metric name, those of the rule, and
+    /// `alertname`.
+    pub labels: Labels,
+    /// Its annotations, rendered; an empty one is kept.
+    pub annotations: Vec<(String, String)>,
+    /// The value of the expression when it was last present.
+    pub value: f64,
+    /// Where it is in its life; never [`State::Inactive`].
+    pub state: State,
+    /// When it was last sent to Alertmanagers.
+    pub last_sent: Option<TimeMs>,
+    /// Provenance: the label sets of the series that it came from when it was last present, metric
+    /// names included.
+    pub origins: Vec<Labels>,
+}
+
+/// What happened to an alert in one evaluation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AlertEvent {
+    /// What changed.
+    pub change: Change,
+    /// The time of the evaluation.
+    pub at: TimeMs,
+    /// The alert after the change; of one that is [`Change::Forgotten`] as it was before.
+    pub alert: Alert,
+}
+
+/// All alerts of one rule, by label set.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Alerts {
+    by_labels: BTreeMap<Labels, Alert>,
+}
+
+/// What one evaluation of a rule has besides the rule and its result.
+pub(crate) struct Evaluation<'a> {
+    pub source: &'a dyn Source,
+    pub at: TimeMs,
+    pub context: &'a Context<'a>,
+    /// How many alerts the rule may have.
+    pub limit: Option<usize>,
+}
+
+/// An element of the result with its alert's labels and texts.
+struct Found {
+    labels: Labels,
+    annotations: Vec<(String, String)>,
+    value: f64,
+    origins: Vec<Labels>,
+}
+
+impl Alerts {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Alert> {
+        self.by_labels.values()
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Alert> {
+        self.by_labels.values_mut()
+    }
+
+    /// Puts alerts in place of those that are there.
+    pub(crate) fn replace(&mut self, alerts: impl IntoIterator<Item = Alert>) {
+        self.by_labels = alerts.into_iter().map(|alert| (alert.labels.clone(), alert)).collect();
+    }
+
+    /// Advances all alerts of `rule` to an evaluation, which returned `result`.
+    ///
+    /// On an error the alerts are untouched, except where the limit is exceeded: then all are
+    /// dropped, as in Prometheus.
+    pub(crate) fn evaluate(
+        &mut self,
+        rule: &AlertRule,
+        result: Vec<Element>,
+        evaluation: &Evaluation<'_>,
+        events: &mut Vec<AlertEvent>,
+    ) -> Result<(), RuleFailure> {
+        let at = evaluation.at;
+        let found = find(rule, result, evaluation)?;
+        let mut present = BTreeSet::new();
+        for Found { labels, annotations, value, origins } in found {
+            let known = self.by_labels.get(&labels);
+            let before = known.map_or(State::Inactive, |alert| alert.state);
+            // A resolved alert that comes back is a new one, so its sendings do not count for it.
+            let last_sent = known.filter(|_| before.is_active()).and_then(|alert| alert.last_sent);
+            let (state, change) = step(before, true, rule.waits, at);
+            let last_sent = last_sent.filter(|_| state.is_firing());
+            let alert =
+                Alert { labels: labels.clone(), annotations, value, state, last_sent, origins };
+            if let Some(change) = change {
+                events.push(AlertEvent { change, at, alert: alert.clone() });
+            }
+            self.by_labels.insert(labels.clone(), alert);
+            present.insert(labels);
+        }
+        self.by_labels.retain(|labels, alert| {
+            if present.contains(labels) {
+                return true;
+            }
+            let (state, change) = step(alert.state, false, rule.waits, at);
+            if state != State::Inactive {
+                alert.state = state;
+            }
+            if let Some(change) = change {
+                events.push(AlertEvent { change, at, alert: alert.clone() });
+            }
+            state != State::Inactive
+        });
+        let active = self.iter().filter(|alert| alert.state.is_active()).count();
+        match evaluation.limit {
+            Some(limit) if active > limit => {
+                let dropped = std::mem::take(&mut self.by_labels);
+                // What this evaluation began is not news: it is gone already. What was there before
+                // it must not vanish without a word.
+                events.retain(|event| matches!(event.change, Change::Resolved | Change::Forgotten));
+                let was_there =
+                    |alert: &Alert| alert.state.is_active() && alert.state.active_at() < Some(at);
+                events.extend(dropped.into_values().filter(was_there).map(|alert| AlertEvent {
+                    change: Change::Forgotten,
+                    at,
+                    alert,
+                }));
+                Err(RuleFailure(format!("exceeded limit of {limit} with {active} alerts")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The series `ALERTS` and `ALERTS_FOR_STATE` of the active alerts.
+    pub(crate) fn series(&self) -> Vec<Series> {
+        let mut series = Vec::new();
+        for alert in self.iter().filter(|alert| alert.state.is_active()) {
+            let Some(active_at) = alert.state.active_at() else { continue };
+            let mut labels = alert.labels.to_builder();
+            labels.set(METRIC_NAME, "ALERTS_FOR_STATE");
+            let since_s = active_at.0.div_euclid(1000) as f64;
+            series.push(Series { labels: labels.clone().build(), value: since_s });
+            labels.set(METRIC_NAME, "ALERTS").set("alertstate", alert.state.word());
+            series.push(Series { labels: labels.build(), value: 1.0 });
+        }
+        series
+    }
+}
+
+/// The alerts that a result means.
+fn find(
+    rule: &AlertRule,
+    result: Vec<Element>,
+    evaluation: &Evaluation<'_>,
+) -> Result<Vec<Found>, RuleFailure> {
+    let Evaluation { source, at, context, .. } = *evaluation;
+    let query = template_query(source, at, context);
+    let functions = Functions { query: &query, now: at, external_url: context.external_url };
+    let mut seen = BTreeSet::new();
+    result
+        .into_iter()
+        .map(|element| {
+            let data = alert_data(
+                &element.labels,
+                context.external_labels,
+                context.external_url,
+                element.value,
+            );
+            let mut labels = element.labels.to_builder();
+            labels.remove(METRIC_NAME);
+            for (name, text) in &rule.labels {
+                labels.set(name, &text.expand(&data, &functions));
+            }
+            labels.set(ALERT_NAME, &rule.name);
+            let labels = labels.build();
+            if !seen.insert(labels.clone()) {
+                return Err(RuleFailure(
+                    "vector contains metrics with the same labelset after applying alert labels"
+                        .to_owned(),
+                ));
+            }
+            let annotations = rule
+                .annotations
+                .iter()
+                .map(|(name, text)| (name.clone(), text.expand(&data, &functions)))
+                .collect();
+            let origins = element.origins.labels(source);
+            Ok(Found { labels, annotations, value: element.value, origins })
+        })
+        .collect()
+}

@@ -1,0 +1,496 @@
+//! Rule files, verbatim: what Prometheus loads loads here, what it refuses is refused with its
+//! words, and all mistakes of a file are reported, each at its place.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use paramedic_gotmpl::{Template, TemplateError};
+use paramedic_model::{METRIC_NAME, parse_duration};
+use paramedic_promql::{Plan, Span, parse};
+
+use crate::RuleError;
+use crate::error::nearest;
+use crate::life::Waits;
+use crate::yaml::{self, Kind, Node, Place};
+
+/// A rule file that was read.
+#[derive(Clone, Debug)]
+pub struct RuleFile {
+    /// Its path, as it was given.
+    pub path: String,
+    /// Its groups, in order; names are distinct.
+    pub groups: Vec<GroupSpec>,
+}
+
+/// A group as its file says it.
+#[derive(Clone, Debug)]
+pub struct GroupSpec {
+    /// Its name, unique in its file.
+    pub name: String,
+    /// How often it runs; `None` means the configuration's `evaluation_interval`.
+    pub interval: Option<Duration>,
+    /// How far in the past its expressions are evaluated; `None` means the configuration's
+    /// `rule_query_offset`.
+    pub query_offset: Option<Duration>,
+    /// How many alerts or series one rule may have; `None` means no limit.
+    pub limit: Option<usize>,
+    /// When it runs.
+    pub evaluation: Trigger,
+    /// Its rules, in the order in which they run; the group's labels are merged into theirs.
+    pub rules: Vec<Rule>,
+}
+
+/// When a group runs: the key `evaluation`, which Prometheus does not have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Trigger {
+    /// On its interval, as in Prometheus.
+    #[default]
+    Interval,
+    /// Besides, as soon as a family that one of its rules reads has changed, and when a `for` comes
+    /// due. Not for groups with recording rules.
+    Data,
+}
+
+/// One rule.
+#[derive(Clone, Debug)]
+pub enum Rule {
+    /// `alert:`.
+    Alert(AlertRule),
+    /// `record:`.
+    Record(RecordingRule),
+}
+
+/// A rule that yields alerts.
+#[derive(Clone, Debug)]
+pub struct AlertRule {
+    /// The alert's name.
+    pub name: String,
+    /// The expression: every element that it returns is an alert, whatever its value.
+    pub expr: Arc<Plan>,
+    /// `for` and `keep_firing_for`.
+    pub waits: Waits,
+    /// Labels to set, as written, sorted by name.
+    pub labels: Vec<(String, Text)>,
+    /// Annotations, as written, sorted by name.
+    pub annotations: Vec<(String, Text)>,
+}
+
+/// A rule that yields series.
+#[derive(Clone, Debug)]
+pub struct RecordingRule {
+    /// The metric name of the series.
+    pub name: String,
+    /// The expression.
+    pub expr: Arc<Plan>,
+    /// Labels to set, literally, sorted by name; an empty one removes the label.
+    pub labels: Vec<(String, String)>,
+}
+
+/// The text of a label or an annotation: a template.
+#[derive(Clone, Debug)]
+pub struct Text {
+    /// As written.
+    pub source: String,
+    /// Only a label of a group may be no template; it then expands to the reason.
+    template: Result<Template, TemplateError>,
+}
+
+impl Text {
+    fn new(alert: &str, source: &str) -> Self {
+        Self { source: source.to_owned(), template: Template::parse_alert(alert, source) }
+    }
+
+    /// The text over `data`, or Prometheus's words for why there is none.
+    pub(crate) fn expand(
+        &self,
+        data: &paramedic_gotmpl::Value,
+        functions: &paramedic_gotmpl::Functions<'_>,
+    ) -> String {
+        match &self.template {
+            Ok(template) => template.expand(data, functions),
+            Err(error) => error.in_place(),
+        }
+    }
+}
+
+impl Rule {
+    /// The alert's or the series' name.
+    pub fn name(&self) -> &str {
+        match self {
+            Rule::Alert(rule) => &rule.name,
+            Rule::Record(rule) => &rule.name,
+        }
+    }
+
+    /// The expression.
+    pub fn expr(&self) -> &Arc<Plan> {
+        match self {
+            Rule::Alert(rule) => &rule.expr,
+            Rule::Record(rule) => &rule.expr,
+        }
+    }
+
+    /// Labels as written: together with kind and name the identity of a rule across reloads.
+    pub(crate) fn labels_as_written(&self) -> Vec<(&str, &str)> {
+        match self {
+            Rule::Alert(rule) => {
+                rule.labels.iter().map(|(name, text)| (&**name, &*text.source)).collect()
+            }
+            Rule::Record(rule) => {
+                rule.labels.iter().map(|(name, value)| (&**name, &**value)).collect()
+            }
+        }
+    }
+}
+
+impl RuleFile {
+    /// Reads the text of a rule file; `path` stands in messages. An empty text has no groups.
+    ///
+    /// # Errors
+    ///
+    /// All mistakes, in the order of the file; only broken YAML hides those behind it.
+    pub fn parse(path: &str, text: &str) -> Result<Self, Vec<RuleError>> {
+        let mut reader = Reader { path, text, errors: Vec::new() };
+        let groups = match yaml::read(text) {
+            Ok(Some(node)) => reader.file(&node),
+            Ok(None) => Vec::new(),
+            Err((place, reason)) => {
+                reader.report(place, format!("yaml: {reason}"));
+                Vec::new()
+            }
+        };
+        if !reader.errors.is_empty() {
+            reader.errors.sort_by_key(|error| (error.line, error.column));
+            return Err(reader.errors);
+        }
+        Ok(Self { path: path.to_owned(), groups })
+    }
+}
+
+const FILE_KEYS: &[&str] = &["groups"];
+const GROUP_KEYS: &[&str] =
+    &["name", "interval", "query_offset", "limit", "labels", "rules", "evaluation"];
+const RULE_KEYS: &[&str] =
+    &["record", "alert", "expr", "for", "keep_firing_for", "labels", "annotations"];
+
+struct Reader<'a> {
+    path: &'a str,
+    text: &'a str,
+    errors: Vec<RuleError>,
+}
+
+/// A name and a value with the places of both.
+struct Pair<'n> {
+    name: &'n str,
+    name_place: Place,
+    value: String,
+    node: &'n Node,
+}
+
+impl<'a> Reader<'a> {
+    fn report(&mut self, place: Place, reason: impl Into<String>) {
+        self.report_with(place, reason, None);
+    }
+
+    fn report_with(&mut self, place: Place, reason: impl Into<String>, hint: Option<String>) {
+        self.errors.push(RuleError {
+            file: self.path.to_owned(),
+            line: place.line,
+            column: place.column,
+            reason: reason.into(),
+            hint,
+        });
+    }
+
+    fn cannot_unmarshal(&mut self, node: &Node, into: &str) {
+        self.report(node.place, format!("cannot unmarshal {} into {into}", node.described()));
+    }
+
+    /// The fields of a map; unknown keys are reported.
+    fn fields<'n>(
+        &mut self,
+        node: &'n Node,
+        known: &[&str],
+        go_type: &str,
+    ) -> Option<BTreeMap<&'n str, (Place, &'n Node)>> {
+        let Kind::Map(pairs) = &node.kind else {
+            self.cannot_unmarshal(node, go_type);
+            return None;
+        };
+        let mut fields = BTreeMap::new();
+        for (key, value) in pairs {
+            if known.contains(&&*key.text) {
+                fields.insert(&*key.text, (key.place, value));
+            } else {
+                let reason = format!("field {} not found in type {go_type}", key.text);
+                let hint = nearest(&key.text, known).map(str::to_owned);
+                self.report_with(key.place, reason, hint);
+            }
+        }
+        Some(fields)
+    }
+
+    fn list<'n>(&mut self, node: &'n Node, go_type: &str) -> &'n [Node] {
+        match &node.kind {
+            Kind::List(items) => items,
+            Kind::Null => &[],
+            _ => {
+                self.cannot_unmarshal(node, go_type);
+                &[]
+            }
+        }
+    }
+
+    fn string(&mut self, node: &Node) -> Option<String> {
+        match &node.kind {
+            Kind::Scalar(text) => Some(text.clone()),
+            Kind::Null => Some(String::new()),
+            _ => {
+                self.cannot_unmarshal(node, "string");
+                None
+            }
+        }
+    }
+
+    fn duration(&mut self, node: &Node) -> Option<Duration> {
+        let text = self.string(node)?;
+        match parse_duration(&text) {
+            Ok(duration) => Some(duration),
+            Err(error) => {
+                self.report(node.place, error.to_string());
+                None
+            }
+        }
+    }
+
+    fn string_map<'n>(&mut self, node: &'n Node) -> Vec<Pair<'n>> {
+        let pairs = match &node.kind {
+            Kind::Map(pairs) => pairs,
+            Kind::Null => return Vec::new(),
+            _ => {
+                self.cannot_unmarshal(node, "map[string]string");
+                return Vec::new();
+            }
+        };
+        pairs
+            .iter()
+            .filter_map(|(key, node)| {
+                let value = self.string(node)?;
+                Some(Pair { name: &key.text, name_place: key.place, value, node })
+            })
+            .collect()
+    }
+
+    fn file(&mut self, node: &Node) -> Vec<GroupSpec> {
+        if matches!(node.kind, Kind::Null) {
+            return Vec::new();
+        }
+        let Some(fields) = self.fields(node, FILE_KEYS, "rulefmt.RuleGroups") else {
+            return Vec::new();
+        };
+        let Some((_, groups)) = fields.get("groups") else { return Vec::new() };
+        let mut names = BTreeSet::new();
+        let nodes = self.list(groups, "[]rulefmt.RuleGroup");
+        nodes.iter().filter_map(|node| self.group(node, &mut names)).collect()
+    }
+
+    fn group(&mut self, node: &Node, names: &mut BTreeSet<String>) -> Option<GroupSpec> {
+        let fields = self.fields(node, GROUP_KEYS, "rulefmt.RuleGroup")?;
+        let name = match fields.get("name") {
+            Some((_, node)) => self.string(node)?,
+            None => String::new(),
+        };
+        let name_place = fields.get("name").map_or(node.place, |(_, node)| node.place);
+        if name.is_empty() {
+            self.report(name_place, "Groupname must not be empty");
+        } else if !names.insert(name.clone()) {
+            self.report(name_place, format!("groupname: {name:?} is repeated in the same file"));
+        }
+        // Zero means "not set", as in Prometheus.
+        let interval = fields.get("interval").and_then(|(_, node)| self.duration(node));
+        let interval = interval.filter(|interval| !interval.is_zero());
+        let query_offset = fields.get("query_offset").and_then(|(_, node)| self.duration(node));
+        let limit = fields.get("limit").and_then(|(_, node)| self.limit(node));
+        let labels = match fields.get("labels") {
+            Some((_, node)) => self.string_map(node),
+            None => Vec::new(),
+        };
+        for label in &labels {
+            self.check_label_name(label, "");
+        }
+        let mut rules = Vec::new();
+        if let Some((_, node)) = fields.get("rules") {
+            for (i, node) in self.list(node, "[]rulefmt.Rule").iter().enumerate() {
+                rules.extend(self.rule(node, &name, i + 1, &labels));
+            }
+        }
+        let evaluation = match fields.get("evaluation") {
+            Some((place, node)) => self.evaluation(*place, node, &rules),
+            None => Trigger::Interval,
+        };
+        Some(GroupSpec { name, interval, query_offset, limit, evaluation, rules })
+    }
+
+    fn limit(&mut self, node: &Node) -> Option<usize> {
+        let text = self.string(node)?;
+        match text.parse::<i64>() {
+            // Anything below one means "no limit".
+            Ok(limit) => usize::try_from(limit).ok().filter(|limit| *limit > 0),
+            Err(_) => {
+                self.cannot_unmarshal(node, "int");
+                None
+            }
+        }
+    }
+
+    fn evaluation(&mut self, place: Place, node: &Node, rules: &[Rule]) -> Trigger {
+        match self.string(node).as_deref() {
+            Some("interval") | None => Trigger::Interval,
+            Some("data") => {
+                if rules.iter().any(|rule| matches!(rule, Rule::Record(_))) {
+                    let reason = "`evaluation: data` is not possible in a group with recording \
+                                  rules: their samples must be evenly spaced";
+                    self.report(place, reason);
+                }
+                Trigger::Data
+            }
+            Some(other) => {
+                let known = ["data", "interval"];
+                let reason = format!("evaluation must be `data` or `interval`, not {other:?}");
+                self.report_with(node.place, reason, nearest(other, &known).map(str::to_owned));
+                Trigger::Interval
+            }
+        }
+    }
+
+    fn rule(
+        &mut self,
+        node: &Node,
+        group: &str,
+        number: usize,
+        group_labels: &[Pair<'_>],
+    ) -> Option<Rule> {
+        let errors_before = self.errors.len();
+        let fields = self.fields(node, RULE_KEYS, "rulefmt.Rule")?;
+        let field = |key: &str| fields.get(key).copied();
+        let text = |this: &mut Self, key: &str| match field(key) {
+            Some((_, node)) => this.string(node),
+            None => Some(String::new()),
+        };
+        let (record, alert) = (text(self, "record")?, text(self, "alert")?);
+        let name = if alert.is_empty() { &record } else { &alert };
+        let rule = format!("group {group:?}, rule {number}, {name:?}: ");
+        if !record.is_empty() && !alert.is_empty() {
+            let place = field("alert").map_or(node.place, |(place, _)| place);
+            self.report(place, rule.clone() + "only one of 'record' and 'alert' must be set");
+        }
+        if record.is_empty() && alert.is_empty() {
+            self.report(node.place, rule.clone() + "one of 'record' or 'alert' must be set");
+        }
+        let is_recording = alert.is_empty() && !record.is_empty();
+        let expr = self.expr(node, field("expr").map(|(_, node)| node), &rule);
+        let duration = |this: &mut Self, key: &str| match field(key) {
+            Some((_, node)) => this.duration(node).unwrap_or_default(),
+            None => Duration::ZERO,
+        };
+        let hold = duration(self, "for");
+        let keep_firing_for = duration(self, "keep_firing_for");
+        let labels = field("labels").map(|(_, node)| self.string_map(node)).unwrap_or_default();
+        let annotations =
+            field("annotations").map(|(_, node)| self.string_map(node)).unwrap_or_default();
+        for label in &labels {
+            self.check_label_name(label, &rule);
+        }
+        for annotation in annotations.iter().filter(|annotation| annotation.name.is_empty()) {
+            let reason = format!("{rule}invalid annotation name: {}", annotation.name);
+            self.report(annotation.name_place, reason);
+        }
+        if is_recording {
+            if record.contains(['{', '}']) {
+                let place = field("record").map_or(node.place, |(_, node)| node.place);
+                let reason = "braces present in the recording rule name; should it be in expr?: ";
+                self.report(place, format!("{rule}{reason}{record}"));
+            }
+            let used = [
+                ("annotations", !annotations.is_empty()),
+                ("for", !hold.is_zero()),
+                ("keep_firing_for", !keep_firing_for.is_zero()),
+            ];
+            for (key, _) in used.iter().filter(|(_, is_set)| *is_set) {
+                let place = field(key).map_or(node.place, |(place, _)| place);
+                self.report(place, format!("{rule}invalid field '{key}' in recording rule"));
+            }
+            let labels: Vec<_> = merged(group_labels, &labels)
+                .into_iter()
+                .map(|(name, pair)| (name.to_owned(), pair.value.clone()))
+                .collect();
+            let rule = RecordingRule { name: record.clone(), expr: Arc::new(expr?), labels };
+            return (self.errors.len() == errors_before).then_some(Rule::Record(rule));
+        }
+        let mut texts = |what: &str, pairs: &[Pair<'_>], all: Vec<(&str, &Pair<'_>)>| {
+            // Labels of the group are merged, but not checked, as in Prometheus.
+            for pair in pairs {
+                self.check_template(what, pair, &alert, &rule);
+            }
+            all.into_iter()
+                .map(|(name, pair)| (name.to_owned(), Text::new(&alert, &pair.value)))
+                .collect::<Vec<_>>()
+        };
+        let label_texts = texts("label", &labels, merged(group_labels, &labels));
+        let annotation_texts = texts("annotation", &annotations, merged(&[], &annotations));
+        let alert_rule = AlertRule {
+            expr: Arc::new(expr?),
+            waits: Waits { hold, keep_firing_for },
+            labels: label_texts,
+            annotations: annotation_texts,
+            name: alert,
+        };
+        (self.errors.len() == errors_before).then_some(Rule::Alert(alert_rule))
+    }
+
+    fn check_label_name(&mut self, label: &Pair<'_>, rule: &str) {
+        if label.name.is_empty() || label.name == METRIC_NAME {
+            self.report(label.name_place, format!("{rule}invalid label name: {}", label.name));
+        }
+    }
+
+    fn check_template(&mut self, what: &str, pair: &Pair<'_>, alert: &str, rule: &str) {
+        if let Err(error) = Template::parse_alert(alert, &pair.value) {
+            let lines = pair.value.split_inclusive('\n');
+            let before: usize = lines.take(error.line() - 1).map(str::len).sum();
+            let place = pair.node.place_in_value(before + error.column() - 1, self.text);
+            self.report(place, format!("{rule}{what} {:?}: {error}", pair.name));
+        }
+    }
+
+    fn expr(&mut self, rule_node: &Node, node: Option<&Node>, rule: &str) -> Option<Plan> {
+        let text = match node {
+            Some(node) => self.string(node)?,
+            None => String::new(),
+        };
+        let Some(node) = node.filter(|_| !text.is_empty()) else {
+            self.report(rule_node.place, format!("{rule}field 'expr' must be set in rule"));
+            return None;
+        };
+        let failed = |this: &mut Self, span: Span, doing: &str, error: String| {
+            let place = node.place_in_value(span.start, this.text);
+            this.report(place, format!("{rule}could not {doing} expression: {error}"));
+        };
+        match parse(&text) {
+            Err(error) => failed(self, error.span, "parse", error.to_string()),
+            Ok(expr) => match Plan::new(expr, &text) {
+                Err(error) => failed(self, error.span, "compile", error.to_string()),
+                Ok(plan) => return Some(plan),
+            },
+        }
+        None
+    }
+}
+
+/// The labels of group and rule; of one name the rule's wins.
+fn merged<'p>(group: &'p [Pair<'p>], rule: &'p [Pair<'p>]) -> Vec<(&'p str, &'p Pair<'p>)> {
+    let all: BTreeMap<&str, &Pair<'_>> =
+        group.iter().chain(rule).map(|pair| (pair.name, pair)).collect();
+    all.into_iter().collect()
+}
