@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use paramedic_catalog::{Args, Evidence, Param};
 use paramedic_integration::{
-    Address, Environment, Finished, Integration, Look, ProbeError, Processes, ScaledClock,
-    Simulator, SimulatorEnvironment, System,
+    Acted, Action, ActionError, Address, BlastRadius, Collection, Environment, Finished, Happened,
+    Integration, Look, Precondition, ProbeError, Processes, ScaledClock, Simulator,
+    SimulatorEnvironment, System,
 };
 use paramedic_model::{BoxFuture, Clock, Redactor, SystemName, TimeMs};
 
@@ -28,6 +29,41 @@ pub struct Bench {
     pub simulator: Arc<dyn Simulator>,
     /// The same system as Paramedic sees it.
     pub system: System,
+    /// The host that it runs on, where [`Bench::with_host`] opened one.
+    pub host: Option<Host>,
+}
+
+/// The host of a system, as its `host` block makes it.
+pub struct Host {
+    /// The kind whose probes and actions go to the host.
+    pub kind: &'static str,
+    /// The host as Paramedic sees it.
+    pub system: System,
+}
+
+/// What kept an action from a good outcome, by the stage that it came to.
+#[derive(Debug, thiserror::Error)]
+pub enum ActFailure {
+    /// The arguments do not fit, or the precondition or the blast radius could not be had.
+    #[error("could not look: {0}")]
+    Look(ProbeError),
+    /// The precondition does not hold.
+    #[error("the precondition fails: {0}")]
+    Precondition(String),
+    /// It was carried out, or should have been.
+    #[error("{0}")]
+    Action(ActionError),
+}
+
+/// An action that came to a good outcome, with what was known before it.
+#[derive(Debug)]
+pub struct Performed {
+    /// Why it was allowed to run.
+    pub reason: String,
+    /// What it was to hit.
+    pub blast_radius: BlastRadius,
+    /// How it ended.
+    pub acted: Acted,
 }
 
 impl Bench {
@@ -63,13 +99,48 @@ impl Bench {
         let system = integration
             .open(&name, &simulator.settings(), &environment)
             .expect("a simulator's settings open its system");
-        Self { network, clock, environment, simulator, system }
+        Self { network, clock, environment, simulator, system, host: None }
+    }
+
+    /// As [`Bench::new`], with the simulator's own host opened by `host`, so that probes and
+    /// actions of that integration reach it.
+    ///
+    /// # Panics
+    ///
+    /// As [`Bench::new`], and where the simulator has no host.
+    pub fn with_host(integration: &dyn Integration, host: &dyn Integration) -> Self {
+        let mut bench = Self::new(integration);
+        let settings = bench.simulator.host().expect("the simulator has a host");
+        let system = host
+            .open(&SystemName::from("sut"), &settings, &bench.environment)
+            .expect("a simulator's host settings open its host");
+        bench.host = Some(Host { kind: host.catalog().kind, system });
+        bench
     }
 
     /// The present look, for an alert that began `seconds` ago.
     pub fn look(&self, seconds: u64) -> Look {
         let now = self.clock.now();
         Look { now, since: now - std::time::Duration::from_secs(seconds) }
+    }
+
+    /// Runs the collector once.
+    ///
+    /// # Panics
+    ///
+    /// Where the system has no collector.
+    pub async fn collect(&self) -> Collection {
+        let collector = self.system.collector.as_ref().expect("the system has a collector");
+        collector.collect(self.look(120)).await
+    }
+
+    /// The system that `integration` looks at and acts on: the host or the system itself.
+    fn target(&self, integration: &dyn Integration) -> &System {
+        let kind = integration.catalog().kind;
+        match &self.host {
+            Some(host) if host.kind == kind => &host.system,
+            _ => &self.system,
+        }
     }
 
     /// Runs a probe with textual arguments, as a step would.
@@ -89,12 +160,72 @@ impl Bench {
     ) -> Result<Evidence, ProbeError> {
         let signature = integration.catalog().probe(name).expect("the probe is declared");
         let args = bind(&signature.params, with)?;
-        let probe = self.system.kit.probe(name).expect("the probe is in the kit");
+        let kit = &self.target(integration).kit;
+        let probe = kit.probe(name).expect("the probe is in the kit");
         let evidence = probe.look(&args, self.look(120)).await?;
         if let Err(error) = signature.check_facts(&evidence.facts) {
             panic!("probe {name} breaks its signature: {error}");
         }
         Ok(evidence)
+    }
+
+    /// Runs an action with textual arguments as the engine would: precondition, blast radius, act.
+    ///
+    /// # Errors
+    ///
+    /// The stage that it did not pass, and why.
+    ///
+    /// # Panics
+    ///
+    /// Where the integration declares no such action.
+    pub async fn act(
+        &self,
+        integration: &dyn Integration,
+        name: &str,
+        with: &[(&str, &str)],
+    ) -> Result<Performed, ActFailure> {
+        let (action, args) = self.action(integration, name, with).map_err(ActFailure::Look)?;
+        let held = action.precondition(&args, self.look(120)).await.map_err(ActFailure::Look)?;
+        let reason = match held {
+            Precondition::Holds(reason) => reason,
+            Precondition::Fails(reason) => return Err(ActFailure::Precondition(reason)),
+        };
+        let blast_radius = action.blast_radius(&args, self.look(120)).await;
+        let blast_radius = blast_radius.map_err(ActFailure::Look)?;
+        let acted = action.act(&args, self.look(120)).await.map_err(ActFailure::Action)?;
+        Ok(Performed { reason, blast_radius, acted })
+    }
+
+    /// Asks whether an action that was intended at `intended` was carried out.
+    ///
+    /// # Errors
+    ///
+    /// As the action; arguments that do not fit are [`ProbeError::Unable`].
+    ///
+    /// # Panics
+    ///
+    /// Where the integration declares no such action.
+    pub async fn happened(
+        &self,
+        integration: &dyn Integration,
+        name: &str,
+        with: &[(&str, &str)],
+        intended: TimeMs,
+    ) -> Result<Happened, ProbeError> {
+        let (action, args) = self.action(integration, name, with)?;
+        action.happened(&args, intended, self.look(120)).await
+    }
+
+    fn action(
+        &self,
+        integration: &dyn Integration,
+        name: &str,
+        with: &[(&str, &str)],
+    ) -> Result<(Arc<dyn Action>, Args), ProbeError> {
+        let signature = integration.catalog().action(name).expect("the action is declared");
+        let args = bind(&signature.params, with)?;
+        let kit = &self.target(integration).kit;
+        Ok((kit.action(name).expect("the action is in the kit"), args))
     }
 }
 

@@ -7,5 +7,5 @@
 mod bench;
 mod network;
 
-pub use bench::{Bench, NoProcesses, VIRTUAL_EPOCH};
+pub use bench::{ActFailure, Bench, Host, NoProcesses, Performed, VIRTUAL_EPOCH};
 pub use network::MemoryNetwork;
