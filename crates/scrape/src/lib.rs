@@ -5,6 +5,8 @@
 //!
 //! Not here: where samples are kept, and what they mean.
 
+mod http;
 mod target;
 
+pub use http::HttpCollector;
 pub use target::{Scraped, Target, TargetError, collect_forever, collect_once};

@@ -1,0 +1,45 @@
+use paramedic_exposition::parse;
+use paramedic_integration::{
+    Collection, Collector, HttpClient, HttpRequest, Look, ProbeError, UrlPath,
+};
+use paramedic_model::{BoxFuture, Series};
+
+/// Asks for a text format, OpenMetrics first, as Prometheus does.
+const ACCEPT: &str =
+    "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
+
+/// Scrapes a target in the exposition format.
+pub struct HttpCollector {
+    client: HttpClient,
+    path: UrlPath,
+}
+
+impl HttpCollector {
+    /// Scrapes `path` through `client`.
+    pub fn new(client: HttpClient, path: UrlPath) -> Self {
+        Self { client, path }
+    }
+
+    async fn scrape(&self) -> Result<Vec<Series>, ProbeError> {
+        let mut request = HttpRequest::get(self.path.clone());
+        request.headers.insert("accept", http::HeaderValue::from_static(ACCEPT));
+        let response = self.client.send(request).await?;
+        response.successful()?;
+        let content_type = response.header("content-type").unwrap_or_default();
+        let scrape = parse(content_type, &response.body)
+            .map_err(|error| ProbeError::answer(&response.target, error.to_string()))?;
+        // A sample's own time is not kept: a collection has one moment.
+        Ok(scrape.samples.into_iter().map(|sample| sample.series).collect())
+    }
+}
+
+impl Collector for HttpCollector {
+    fn collect(&self, _look: Look) -> BoxFuture<'_, Collection> {
+        Box::pin(async {
+            match self.scrape().await {
+                Ok(series) => Collection::complete(series),
+                Err(failure) => Collection::failed(failure),
+            }
+        })
+    }
+}
