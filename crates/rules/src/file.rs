@@ -21,6 +21,8 @@ pub struct RuleFile {
     pub path: String,
     /// Its groups, in order; names are distinct.
     pub groups: Vec<GroupSpec>,
+    /// What is not refused, but not what its author thinks.
+    pub warnings: Vec<RuleError>,
 }
 
 /// A group as its file says it.
@@ -152,19 +154,23 @@ impl RuleFile {
     /// All mistakes, in the order of the file; only broken YAML hides those behind it.
     pub fn parse(path: &str, text: &str) -> Result<Self, Vec<RuleError>> {
         let mut reader = Reader { path, text, errors: Vec::new() };
-        let groups = match yaml::read(text) {
-            Ok(Some(node)) => reader.file(&node),
-            Ok(None) => Vec::new(),
-            Err((place, reason)) => {
-                reader.report(place, format!("yaml: {reason}"));
-                Vec::new()
+        let (mut groups, mut warnings) = (Vec::new(), Vec::new());
+        match yaml::read(text) {
+            Ok(documents) => {
+                if let Some(second) = documents.get(1) {
+                    let reason = "Multiple document yaml rules files are not supported, only the \
+                                  first document is processed";
+                    warnings.push(reader.mistake(second.place, reason, None));
+                }
+                groups = documents.first().map(|first| reader.file(first)).unwrap_or_default();
             }
-        };
+            Err((place, reason)) => reader.report(place, format!("yaml: {reason}")),
+        }
         if !reader.errors.is_empty() {
             reader.errors.sort_by_key(|error| (error.line, error.column));
             return Err(reader.errors);
         }
-        Ok(Self { path: path.to_owned(), groups })
+        Ok(Self { path: path.to_owned(), groups, warnings })
     }
 }
 
@@ -194,13 +200,12 @@ impl<'a> Reader<'a> {
     }
 
     fn report_with(&mut self, place: Place, reason: impl Into<String>, hint: Option<String>) {
-        self.errors.push(RuleError {
-            file: self.path.to_owned(),
-            line: place.line,
-            column: place.column,
-            reason: reason.into(),
-            hint,
-        });
+        self.errors.push(self.mistake(place, reason, hint));
+    }
+
+    fn mistake(&self, place: Place, reason: impl Into<String>, hint: Option<String>) -> RuleError {
+        let Place { line, column } = place;
+        RuleError { file: self.path.to_owned(), line, column, reason: reason.into(), hint }
     }
 
     fn cannot_unmarshal(&mut self, node: &Node, into: &str) {

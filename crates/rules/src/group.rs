@@ -196,6 +196,11 @@ impl Group {
         self.query_offset
     }
 
+    /// How many alerts or series one rule may have.
+    pub fn limit(&self) -> Option<usize> {
+        self.limit
+    }
+
     /// Its rules with their state, in order.
     pub fn rules(&self) -> &[RuleState] {
         &self.rules

@@ -66,6 +66,11 @@ impl Schedule {
         Duration::from_millis(self.interval_ms.unsigned_abs())
     }
 
+    /// What makes the group run.
+    pub fn trigger(&self) -> Trigger {
+        self.trigger
+    }
+
     /// The families that its rules read.
     pub fn reads(&self) -> &ReadSet {
         &self.reads
@@ -90,9 +95,10 @@ impl Schedule {
         self.changed_at = None;
     }
 
-    /// Keeps the pace of the group that this one replaces.
+    /// Keeps the pace of the group that this one replaces, and what it had still to look at.
     pub(crate) fn continue_from(&mut self, old: &Schedule) {
         self.evaluated_at = old.evaluated_at;
+        self.changed_at = old.changed_at.filter(|_| self.trigger == Trigger::Data);
     }
 
     /// The last slot at or before `at`.

@@ -1,8 +1,11 @@
 use std::path::{Path, PathBuf};
 
-use paramedic_rules::RuleFile;
+use paramedic_gotmpl::{Functions, Template, alert_data};
+use paramedic_model::Labels;
+use paramedic_rules::{Rule, RuleFile};
 
-/// Every published rule file that lies beside the repository loads, with not one mistake.
+/// Every published rule file that lies beside the repository loads, with not one mistake, and all
+/// its texts can be rendered.
 #[test]
 fn published_rule_files_load() {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus");
@@ -20,12 +23,31 @@ fn published_rule_files_load() {
     for file in &files {
         let text = std::fs::read_to_string(file).expect("a readable file");
         match RuleFile::parse(&file.display().to_string(), &text) {
-            Ok(file) => rules += file.groups.iter().map(|group| group.rules.len()).sum::<usize>(),
+            Ok(file) => {
+                for rule in file.groups.iter().flat_map(|group| &group.rules) {
+                    rules += 1;
+                    mistakes.extend(unrenderable(rule));
+                }
+            }
             Err(errors) => mistakes.extend(errors.iter().map(ToString::to_string)),
         }
     }
     assert!(mistakes.is_empty(), "{} mistakes:\n{}", mistakes.len(), mistakes.join("\n"));
     assert!(rules > 500, "only {rules} rules");
+}
+
+/// The labels and annotations of a rule that fail on a plain result.
+fn unrenderable(rule: &Rule) -> Vec<String> {
+    let Rule::Alert(rule) = rule else { return Vec::new() };
+    let labels = Labels::from([("__name__", "up"), ("instance", "a:9100"), ("job", "node")]);
+    let data = alert_data(&labels, &Labels::empty(), "http://prom:9090", 0.5);
+    let texts = rule.labels.iter().chain(&rule.annotations);
+    texts
+        .filter_map(|(_, text)| {
+            let template = Template::parse_alert(&rule.name, &text.source).ok()?;
+            template.render(&data, &Functions::offline()).err().map(|error| error.to_string())
+        })
+        .collect()
 }
 
 fn gather(folder: &Path, files: &mut Vec<PathBuf>) {

@@ -33,6 +33,7 @@ fn nothing_is_a_rule_file_too() {
     let text =
         "groups: [{name: a, rules: [{alert: 1, expr: 1, labels: {severity: 1.10}}]}]\n---\nx: 1";
     let file = RuleFile::parse("r.yml", text).expect("loads");
+    assert!(file.warnings[0].to_string().starts_with("r.yml:3:1: Multiple document yaml"));
     let Rule::Alert(rule) = &file.groups[0].rules[0] else { panic!("an alert") };
     assert_eq!((rule.name.as_str(), rule.labels[0].1.source.as_str()), ("1", "1.10"));
 }
