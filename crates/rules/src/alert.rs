@@ -33,6 +33,8 @@ pub struct Alert {
 /// What happened to an alert in one evaluation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AlertEvent {
+    /// The alert's rule, as a position in the group: names need not be unique.
+    pub rule: usize,
     /// What changed.
     pub change: Change,
     /// The time of the evaluation.
@@ -52,6 +54,8 @@ pub(crate) struct Evaluation<'a> {
     pub source: &'a dyn Source,
     pub at: TimeMs,
     pub context: &'a Context<'a>,
+    /// The rule's position in its group.
+    pub position: usize,
     /// How many alerts the rule may have.
     pub limit: Option<usize>,
 }
@@ -89,7 +93,7 @@ impl Alerts {
         evaluation: &Evaluation<'_>,
         events: &mut Vec<AlertEvent>,
     ) -> Result<(), RuleFailure> {
-        let at = evaluation.at;
+        let Evaluation { at, position: rule_at, .. } = *evaluation;
         let found = find(rule, result, evaluation)?;
         let mut present = BTreeSet::new();
         for Found { labels, annotations, value, origins } in found {
@@ -102,7 +106,7 @@ impl Alerts {
             let alert =
                 Alert { labels: labels.clone(), annotations, value, state, last_sent, origins };
             if let Some(change) = change {
-                events.push(AlertEvent { change, at, alert: alert.clone() });
+                events.push(AlertEvent { rule: rule_at, change, at, alert: alert.clone() });
             }
             self.by_labels.insert(labels.clone(), alert);
             present.insert(labels);
@@ -116,7 +120,7 @@ impl Alerts {
                 alert.state = state;
             }
             if let Some(change) = change {
-                events.push(AlertEvent { change, at, alert: alert.clone() });
+                events.push(AlertEvent { rule: rule_at, change, at, alert: alert.clone() });
             }
             state != State::Inactive
         });
@@ -130,6 +134,7 @@ impl Alerts {
                 let was_there =
                     |alert: &Alert| alert.state.is_active() && alert.state.active_at() < Some(at);
                 events.extend(dropped.into_values().filter(was_there).map(|alert| AlertEvent {
+                    rule: rule_at,
                     change: Change::Forgotten,
                     at,
                     alert,

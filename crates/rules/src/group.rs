@@ -254,7 +254,8 @@ impl Group {
         }
         for (i, state) in self.rules.iter_mut().enumerate() {
             let mut events = Vec::new();
-            let outcome = state.evaluate(store, at, sample_at, context, self.limit, &mut events);
+            let moment = Moment { at, sample_at, position: i, limit: self.limit };
+            let outcome = state.evaluate(store, moment, context, &mut events);
             round.events.append(&mut events);
             state.evaluated_at = Some(at);
             match outcome {
@@ -315,24 +316,33 @@ pub(crate) fn is_same_written(rule: &Rule, name: &str, labels: &[(String, String
         && rule.labels_as_written().into_iter().eq(labels)
 }
 
+/// When and as which rule of its group a rule is evaluated.
+#[derive(Clone, Copy)]
+struct Moment {
+    at: TimeMs,
+    /// The same, moved by the group's offset.
+    sample_at: TimeMs,
+    position: usize,
+    limit: Option<usize>,
+}
+
 impl RuleState {
     /// How many samples were written.
     fn evaluate(
         &mut self,
         store: &mut dyn Store,
-        at: TimeMs,
-        sample_at: TimeMs,
+        moment: Moment,
         context: &Context<'_>,
-        limit: Option<usize>,
         events: &mut Vec<AlertEvent>,
     ) -> Result<usize, RuleFailure> {
+        let Moment { at, sample_at, position, limit } = moment;
         self.warnings.clear();
         let source = store.source();
         let (result, warnings) = instant(self.rule.expr(), source, sample_at, context)?;
         self.warnings = warnings;
         let mut series = match &self.rule {
             Rule::Alert(rule) => {
-                let evaluation = Evaluation { source, at, context, limit };
+                let evaluation = Evaluation { source, at, context, position, limit };
                 self.alerts.evaluate(rule, result, &evaluation, events)?;
                 if self.restored { self.alerts.series() } else { Vec::new() }
             }

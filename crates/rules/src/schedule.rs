@@ -92,7 +92,8 @@ impl Schedule {
 
     pub(crate) fn evaluated(&mut self, at: TimeMs) {
         self.evaluated_at = Some(at);
-        self.changed_at = None;
+        // A late evaluation of a slot has not seen what came after the slot.
+        self.changed_at = self.changed_at.filter(|changed_at| *changed_at > at);
     }
 
     /// Keeps the pace of the group that this one replaces, and what it had still to look at.
@@ -185,6 +186,20 @@ mod tests {
     #[test]
     fn a_wait_that_ends_runs_it_at_that_moment() {
         check("data", &[], Some(4.3), 8, expect!["2 4.3 7"]);
+    }
+
+    #[test]
+    fn what_comes_after_a_slot_is_not_lost_when_the_slot_runs_late() {
+        let text = "groups: [{name: g, evaluation: data, rules: [{alert: A, expr: up}]}]";
+        let file = RuleFile::parse("r.yml", text).expect("a rule file");
+        let mut schedule = Schedule::new("g", &file.groups[0], Duration::from_secs(5), TimeMs(0));
+        schedule.jitter_ms = 2000;
+        schedule.changed(["up"], TimeMs(2300));
+        assert_eq!(schedule.evaluation_time(TimeMs(2400)), TimeMs(2000));
+        schedule.evaluated(TimeMs(2000));
+        assert_eq!(schedule.next(None), TimeMs(3000));
+        schedule.evaluated(TimeMs(3000));
+        assert_eq!(schedule.next(None), TimeMs(7000));
     }
 
     #[test]
