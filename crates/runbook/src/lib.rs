@@ -22,18 +22,25 @@
 //!
 //! Not here: files, clocks, who runs a probe, what becomes of a diagnosis (`incident`).
 
+mod block;
 mod cause;
+mod check;
 mod condition;
 mod error;
+mod html;
+mod outline;
 mod page;
+mod shortcode;
 mod situation;
 mod step;
 mod template;
+mod typing;
+mod yaml;
 
 pub use cause::{Cause, Confidence, Diagnosis, JudgedCause, Remedy};
 pub use condition::{CONDITION_BYTES_MAX, Condition, Gap, Judgement};
 pub use error::PageError;
-pub use page::{EmbeddedRule, Runbook, SectionKind};
+pub use page::{EmbeddedRule, FORMAT, PAGE_BYTES_MAX, Runbook, SectionKind};
 pub use situation::{Alert, Finding, Situation, System};
 pub use step::{
     ActionStep, ArgumentError, Manual, Phase, ProbeStep, Step, TIMEOUT_DEFAULT, Uses,

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use paramedic_catalog::{Field, FieldType, ProbeSignature};
 use paramedic_gotmpl as gotmpl;
+use paramedic_model::Labels;
 
 use crate::{Finding, Situation};
 
@@ -109,7 +111,29 @@ impl Template {
         self.render(situation).unwrap_or_else(|error| format!("(no reason can be given: {error})"))
     }
 
-    pub(crate) fn render_data(&self, data: &gotmpl::Value) -> Result<String, TemplateError> {
+    /// Renders over facts made up from declarations: with every list filled and no null, or with
+    /// every list empty, every flag off, and null where null may be. Labels and annotations are
+    /// there as far as the text names them.
+    pub(crate) fn render_witness(
+        &self,
+        steps: &[(&str, &ProbeSignature)],
+        full: bool,
+    ) -> Result<String, TemplateError> {
+        let steps = steps.iter().map(|(id, signature)| {
+            let mut facts: Vec<_> = vec![("summary", text(full))];
+            facts.extend(signature.facts.iter().map(|fact| (fact.name, witness(&fact.kind, full))));
+            let map: gotmpl::Map = facts.into_iter().collect();
+            (*id, map.into())
+        });
+        let labels = named_after(&self.text, "abels.").map(|name| (name, "x"));
+        let labels = labels.fold(Labels::empty(), |labels, (name, x)| labels.with(name, x));
+        let annotations = named_after(&self.text, "nnotations.").map(|name| (name, "x".into()));
+        let system = ["name", "kind"].map(|name| (name, gotmpl::Value::from("x")));
+        let (annotations, system) = (annotations.collect(), system.into_iter().collect());
+        self.render_data(&compose(labels.into(), annotations, 1.0, system, steps))
+    }
+
+    fn render_data(&self, data: &gotmpl::Value) -> Result<String, TemplateError> {
         self.inner.render(data, &gotmpl::Functions::offline()).map_err(|error| {
             let missing = error.reason().strip_prefix("map has no entry for key ");
             match missing.and_then(|key| key.strip_prefix('"')?.strip_suffix('"')) {
@@ -165,4 +189,33 @@ fn compose<'a>(
     ];
     let map: gotmpl::Map = alert.into_iter().chain(steps).collect();
     map.into()
+}
+
+fn text(full: bool) -> gotmpl::Value {
+    if full { "x".into() } else { "".into() }
+}
+
+fn witness(kind: &FieldType, full: bool) -> gotmpl::Value {
+    let record = |fields: &[Field]| -> gotmpl::Map {
+        fields.iter().map(|field| (field.name, witness(&field.kind, full))).collect()
+    };
+    match kind {
+        FieldType::Bool => full.into(),
+        FieldType::Int => i64::from(full).into(),
+        FieldType::Float => f64::from(u8::from(full)).into(),
+        FieldType::Text => text(full),
+        FieldType::List(item) if full => gotmpl::Value::List([witness(item, full)].into()),
+        FieldType::List(_) => gotmpl::Value::List([].into()),
+        FieldType::Record(fields) => record(fields).into(),
+        FieldType::Optional(kind) if full => witness(kind, full),
+        FieldType::Optional(_) => gotmpl::Value::Nil,
+    }
+}
+
+/// The names that stand behind `prefix` in a text.
+fn named_after<'a>(text: &'a str, prefix: &'a str) -> impl Iterator<Item = &'a str> {
+    text.split(prefix).skip(1).filter_map(|rest| {
+        let end = rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len());
+        (end > 0).then(|| &rest[..end])
+    })
 }
