@@ -478,7 +478,7 @@ fn watching(context: &Context<'_>, now: TimeMs) -> Event {
 fn ending(incident: &Incident) -> Ending {
     if incident.acts.iter().any(|act| act.recovered == Some(true)) {
         Ending::Repaired
-    } else if incident.handed_to.is_some() {
+    } else if incident.handed_to.is_some() || incident.by_hand {
         Ending::HandedOver
     } else if incident.left_alone {
         Ending::NothingToDo

@@ -416,7 +416,7 @@ pub enum Ending {
     Repaired,
     /// The cause called for nothing, and the alert came clear.
     NothingToDo,
-    /// It was handed over, and the alert came clear.
+    /// A person took it over or did a step by hand, and the alert came clear.
     HandedOver,
     /// The alert came clear before anything was done.
     Recovered,

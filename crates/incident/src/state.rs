@@ -43,6 +43,8 @@ pub struct Incident {
     pub ticked: BTreeSet<String>,
     /// Whether it was handed over, and to whom.
     pub handed_to: Option<String>,
+    /// Whether a step waited for a person to do it.
+    pub by_hand: bool,
     /// Whether the last diagnosis said that nothing is to be done.
     pub left_alone: bool,
     /// How it ended, once it has.
@@ -190,6 +192,7 @@ impl Incident {
             acts: Vec::new(),
             ticked: BTreeSet::new(),
             handed_to: None,
+            by_hand: false,
             left_alone: false,
             ending: None,
             events: Vec::new(),
@@ -373,6 +376,8 @@ impl Incident {
     }
 
     fn begin_next_step(&mut self) {
+        let next = self.plan.first().map(|step| &step.work);
+        self.by_hand |= matches!(next, Some(StepWork::Manual(Manual::Checklist)));
         self.stage = match self.plan.first().map(|step| &step.work) {
             Some(StepWork::Manual(Manual::Checklist)) => Stage::Manual,
             Some(StepWork::Action { .. } | StepWork::Manual(Manual::Handover)) | None => {

@@ -1,3 +1,5 @@
-//! The first responder to Prometheus alerts.
-mod config;
-fn main() {}
+//! The binary: see the library of the same name.
+
+fn main() -> std::process::ExitCode {
+    paramedic::main()
+}

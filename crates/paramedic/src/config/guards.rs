@@ -1,30 +1,10 @@
 use jiff::Timestamp;
+use paramedic_engine::Freeze;
 use paramedic_incident::Policy;
 use paramedic_model::TimeMs;
 
 use super::Reader;
 use super::yaml::{Mistake, Node, Table};
-
-/// A time in which nothing is changed: a change freeze, or maintenance.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Freeze {
-    /// What it is called.
-    pub name: String,
-    /// Its beginning.
-    pub from: TimeMs,
-    /// Its end.
-    pub until: TimeMs,
-    /// The systems that it holds for; empty for all.
-    pub systems: Vec<String>,
-}
-
-impl Freeze {
-    /// Whether it holds for `system` at `now`.
-    pub fn holds(&self, system: &str, now: TimeMs) -> bool {
-        let concerned = self.systems.is_empty() || self.systems.iter().any(|name| name == system);
-        concerned && self.from <= now && now < self.until
-    }
-}
 
 impl Reader<'_> {
     pub(super) fn guards(&mut self, node: Option<&Node>) -> (Policy, Vec<Freeze>) {

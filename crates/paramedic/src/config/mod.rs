@@ -15,11 +15,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use paramedic_catalog::Catalog;
+use paramedic_engine::Freeze;
 use paramedic_incident::Policy;
 use paramedic_integration::Address;
 use paramedic_model::parse_duration;
 
-pub use guards::Freeze;
 pub use scrape::{HttpScrape, Scheme};
 pub use systems::{Contact, SystemConfig};
 pub use yaml::nearest;
@@ -173,11 +173,11 @@ impl Reader<'_> {
         let (policy, freezes) = self.guards(table.get("guards"));
         let data_dir = match table.get("data_dir") {
             Some(node) => self.path(node.text("data_dir")?),
-            None => PathBuf::from("paramedic-data"),
+            None => Config::default().data_dir,
         };
         let listen = self.listen(table.get("server"));
-        let retention = Duration::from_secs(2 * 3600);
-        let retention = self.duration(table.get("retention"), "retention").unwrap_or(retention);
+        let retention = self.duration(table.get("retention"), "retention");
+        let retention = retention.unwrap_or(Config::default().retention);
         const LATER: [(&str, &str); 6] = [
             ("alerting", "incidents are opened here; alerts are not sent to an Alertmanager yet"),
             ("remote_write", "samples are not sent on; let a Prometheus beside it do that"),
@@ -227,7 +227,7 @@ impl Reader<'_> {
     }
 
     fn listen(&mut self, node: Option<&Node>) -> Address {
-        let default = Address::new("127.0.0.1", 9190);
+        let default = Config::default().listen;
         let Some(node) = node else { return default };
         let read = |reader: &mut Self| {
             let mut table = Table::new(node, "server")?;
@@ -343,6 +343,25 @@ fn wildcard(pattern: &str, name: &str) -> bool {
                 .filter(|at| rest.is_char_boundary(*at))
                 .any(|at| wildcard(after, &rest[at..]))
         }),
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            global: Global::default(),
+            rule_files: Vec::new(),
+            runbooks: Vec::new(),
+            shipped_rules: true,
+            shipped_runbooks: true,
+            scrapes: Vec::new(),
+            systems: Vec::new(),
+            policy: Policy::default(),
+            freezes: Vec::new(),
+            data_dir: PathBuf::from("paramedic-data"),
+            listen: Address::new("127.0.0.1", 9190),
+            retention: Duration::from_secs(2 * 3600),
+        }
     }
 }
 

@@ -1,0 +1,333 @@
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use clap::{Args, Subcommand};
+use paramedic_integration::{
+    Auth, Environment, HttpClient, HttpRequest, OsProcesses, ScaledClock, TcpTransport,
+    TlsSettings, TlsTrust, UrlPath,
+};
+use paramedic_model::{Redactor, Secret};
+use serde_json::{Value, json};
+
+use crate::exit;
+
+/// How to reach a running server.
+#[derive(Args)]
+struct Reach {
+    /// The server.
+    #[arg(long, env = "PARAMEDIC_SERVER", default_value = "http://127.0.0.1:9190")]
+    server: String,
+    /// The file with its token, in the server's `data_dir`.
+    #[arg(long, env = "PARAMEDIC_TOKEN_FILE", default_value = "paramedic-data/token")]
+    token_file: PathBuf,
+}
+
+/// Who acts.
+#[derive(Args)]
+struct Actor {
+    /// Your name, for the journal.
+    #[arg(long = "as", env = "USER", value_name = "NAME")]
+    by: String,
+}
+
+/// List the incidents of a running server, the open ones first.
+///
+/// Example: paramedic incidents
+#[derive(Args)]
+pub struct IncidentsArgs {
+    #[command(flatten)]
+    reach: Reach,
+    /// Print the server's JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Look at one incident, or do something about it.
+#[derive(Args)]
+pub struct IncidentArgs {
+    #[command(subcommand)]
+    task: IncidentTask,
+}
+
+#[derive(Subcommand)]
+enum IncidentTask {
+    /// Show what fired, what was seen, the likely cause, and what is proposed.
+    ///
+    /// Example: paramedic incident show 3
+    Show {
+        /// The incident's number.
+        id: u64,
+        #[command(flatten)]
+        reach: Reach,
+        /// Print the server's JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the bundle for a person who takes over, in Markdown.
+    ///
+    /// Example: paramedic incident bundle 3 > incident-3.md
+    Bundle {
+        /// The incident's number.
+        id: u64,
+        #[command(flatten)]
+        reach: Reach,
+    },
+    /// Say that a manual step of the page is done.
+    ///
+    /// Example: paramedic incident tick 3 free-port
+    Tick {
+        /// The incident's number.
+        id: u64,
+        /// The step's id.
+        step: String,
+        #[command(flatten)]
+        reach: Reach,
+        #[command(flatten)]
+        actor: Actor,
+    },
+    /// Ask for a mitigation step that the diagnosis did not choose.
+    ///
+    /// Example: paramedic incident request 3 restart
+    Request {
+        /// The incident's number.
+        id: u64,
+        /// The step's id.
+        step: String,
+        #[command(flatten)]
+        reach: Reach,
+        #[command(flatten)]
+        actor: Actor,
+    },
+    /// Diagnose again.
+    ///
+    /// Example: paramedic incident look-again 3
+    LookAgain {
+        /// The incident's number.
+        id: u64,
+        #[command(flatten)]
+        reach: Reach,
+        #[command(flatten)]
+        actor: Actor,
+    },
+    /// Write something into the incident's timeline.
+    ///
+    /// Example: paramedic incident note 3 "the branch has a power cut"
+    Note {
+        /// The incident's number.
+        id: u64,
+        /// What to write.
+        text: String,
+        #[command(flatten)]
+        reach: Reach,
+        #[command(flatten)]
+        actor: Actor,
+    },
+    /// Close an incident by hand.
+    ///
+    /// Example: paramedic incident close 3 "the peer was decommissioned"
+    Close {
+        /// The incident's number.
+        id: u64,
+        /// Why.
+        reason: String,
+        #[command(flatten)]
+        reach: Reach,
+        #[command(flatten)]
+        actor: Actor,
+    },
+}
+
+/// Agree to what an incident proposes. Look at it first: paramedic incident show N
+///
+/// Example: paramedic approve 3
+#[derive(Args)]
+pub struct ApproveArgs {
+    /// The incident's number.
+    id: u64,
+    /// Agree only to the proposal with this digest, as `incident show` prints it.
+    #[arg(long)]
+    digest: Option<String>,
+    #[command(flatten)]
+    reach: Reach,
+    #[command(flatten)]
+    actor: Actor,
+}
+
+/// Refuse what an incident proposes, and take it over.
+///
+/// Example: paramedic reject 3 "the vendor is on it"
+#[derive(Args)]
+pub struct RejectArgs {
+    /// The incident's number.
+    id: u64,
+    /// Why.
+    reason: String,
+    #[command(flatten)]
+    reach: Reach,
+    #[command(flatten)]
+    actor: Actor,
+}
+
+pub fn list(args: IncidentsArgs) -> anyhow::Result<ExitCode> {
+    let incidents = args.reach.get(&["incidents"])?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&incidents)?);
+        return Ok(exit::answer(true));
+    }
+    let rows = incidents["incidents"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if rows.is_empty() {
+        eprintln!("no incidents");
+    }
+    for row in rows {
+        println!(
+            "{:>4}  {:22}  {:32}  {:14}  {}",
+            row["id"],
+            text(row, "stage"),
+            text(row, "alert"),
+            text(row, "system"),
+            text(row, "summary"),
+        );
+    }
+    Ok(exit::answer(true))
+}
+
+pub fn incident(args: IncidentArgs) -> anyhow::Result<ExitCode> {
+    match args.task {
+        IncidentTask::Show { id, reach, json } => {
+            let incident = reach.get(&["incidents", &id.to_string()])?;
+            if json {
+                println!("{}", serde_json::to_string_pretty(&incident)?);
+            } else {
+                show(&incident);
+            }
+            Ok(exit::answer(true))
+        }
+        IncidentTask::Bundle { id, reach } => {
+            let path = path(&["incidents", &id.to_string(), "bundle"])?;
+            print!("{}", reach.send(HttpRequest::get(path))?.text());
+            Ok(exit::answer(true))
+        }
+        IncidentTask::Tick { id, step, reach, actor } => {
+            reach.post(id, "tick", json!({ "by": actor.by, "step": step }))
+        }
+        IncidentTask::Request { id, step, reach, actor } => {
+            reach.post(id, "request", json!({ "by": actor.by, "step": step }))
+        }
+        IncidentTask::LookAgain { id, reach, actor } => {
+            reach.post(id, "look-again", json!({ "by": actor.by }))
+        }
+        IncidentTask::Note { id, text, reach, actor } => {
+            reach.post(id, "note", json!({ "by": actor.by, "text": text }))
+        }
+        IncidentTask::Close { id, reason, reach, actor } => {
+            reach.post(id, "close", json!({ "by": actor.by, "reason": reason }))
+        }
+    }
+}
+
+pub fn approve(args: ApproveArgs) -> anyhow::Result<ExitCode> {
+    let body = json!({ "by": args.actor.by, "digest": args.digest });
+    args.reach.post(args.id, "approve", body)
+}
+
+pub fn reject(args: RejectArgs) -> anyhow::Result<ExitCode> {
+    let body = json!({ "by": args.actor.by, "reason": args.reason });
+    args.reach.post(args.id, "reject", body)
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value[key].as_str().unwrap_or("-")
+}
+
+fn show(incident: &Value) {
+    println!("Incident {}: {}", incident["id"], text(incident, "alert"));
+    println!("  {}", text(incident, "summary"));
+    println!("  system   {}", text(incident, "system"));
+    println!("  stage    {}", text(incident, "stage"));
+    println!("  since    {}", text(incident, "since"));
+    let list = |key: &str| incident[key].as_array().cloned().unwrap_or_default();
+    println!("\nEvidence");
+    for step in list("evidence") {
+        println!("  {:<18} {}", text(&step, "step"), text(&step, "summary"));
+    }
+    println!("\nCauses");
+    for cause in list("causes") {
+        let likely = if cause["likely"] == true { ">" } else { " " };
+        let (judgement, title) = (text(&cause, "judgement"), text(&cause, "title"));
+        println!("{likely} {judgement:<10} {title}: {}", text(&cause, "because"));
+    }
+    if let Some(proposal) = incident.get("proposal").filter(|proposal| !proposal.is_null()) {
+        println!("\nProposed: {} on {}", text(proposal, "uses"), text(proposal, "system"));
+        for (name, value) in proposal["args"].as_object().into_iter().flatten() {
+            println!("  {name} = {value}");
+        }
+        println!("  because  {}", text(proposal, "precondition"));
+        println!("  hits     {}", text(proposal, "blast_radius"));
+        println!(
+            "  needs    {} approval, digest {}",
+            text(proposal, "approval"),
+            text(proposal, "digest")
+        );
+        println!("\n  paramedic approve {0}    paramedic reject {0} REASON", incident["id"]);
+    }
+    println!("\nTimeline");
+    for line in list("timeline") {
+        println!("  {}  {}", text(&line, "at"), text(&line, "text"));
+    }
+}
+
+fn path(rest: &[&str]) -> anyhow::Result<UrlPath> {
+    let segments = [&["api", "paramedic", "v1"][..], rest].concat();
+    Ok(UrlPath::new(&segments)?)
+}
+
+impl Reach {
+    fn get(&self, rest: &[&str]) -> anyhow::Result<Value> {
+        Ok(self.send(HttpRequest::get(path(rest)?))?.json()?)
+    }
+
+    /// Asks something of an incident, and prints why it was refused.
+    fn post(&self, id: u64, verb: &str, body: Value) -> anyhow::Result<ExitCode> {
+        let path = path(&["incidents", &id.to_string(), verb])?;
+        let response = self.send(HttpRequest::post_json(path, &body))?;
+        if response.status.is_success() {
+            eprintln!("incident {id}: {verb}: done");
+            return Ok(exit::answer(true));
+        }
+        let answer: Value = serde_json::from_slice(&response.body).unwrap_or_default();
+        match answer["error"].as_str() {
+            Some(reason) => eprintln!("incident {id}: {verb}: {reason}"),
+            None => bail!("the server answers HTTP {}", response.status.as_u16()),
+        }
+        Ok(exit::answer(false))
+    }
+
+    fn send(&self, request: HttpRequest) -> anyhow::Result<paramedic_integration::HttpResponse> {
+        let token = std::fs::read_to_string(&self.token_file).with_context(|| {
+            format!(
+                "could not read the token file {}; the server writes it into its data_dir, and \
+                 --token-file says where that is",
+                self.token_file.display()
+            )
+        })?;
+        let environment = Environment {
+            clock: Arc::new(ScaledClock::wall()),
+            transport: Arc::new(TcpTransport),
+            processes: Arc::new(OsProcesses),
+            redactor: Redactor::default(),
+        };
+        if !self.server.starts_with("http://") {
+            bail!("--server must be http://127.0.0.1:PORT: the server listens on loopback only");
+        }
+        // Never used, because the scheme is http.
+        let tls = TlsSettings::new("--server", &TlsTrust::Anyone)?;
+        let auth = Auth::Bearer(Secret::new(token.trim()));
+        let client = HttpClient::new("--server", &self.server, tls, Some(auth), &environment)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(client.send(request)).with_context(|| {
+            format!("could not reach the server at {}; is `paramedic serve` running?", self.server)
+        })
+    }
+}

@@ -1,0 +1,6 @@
+//! One file per command.
+
+pub mod catalog;
+pub mod config;
+pub mod drill;
+pub mod incidents;

@@ -1,0 +1,17 @@
+//! What the exit code of every command means. The table in docs/commands.md is this one.
+
+use std::process::ExitCode;
+
+/// The command did what it was asked for.
+pub const OK: u8 = 0;
+/// It ran, and the answer is no: a drill fell short, a configuration has mistakes, a proposal was
+/// refused.
+pub const NO: u8 = 1;
+// 2 is clap's: it was called in a way that it does not understand.
+/// It could not run: a file, a port, a server or a journal is not to be had.
+pub const FAILED: u8 = 3;
+
+/// A command that ran, with yes or no for an answer.
+pub fn answer(yes: bool) -> ExitCode {
+    ExitCode::from(if yes { OK } else { NO })
+}
