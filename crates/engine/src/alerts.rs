@@ -6,7 +6,7 @@ use std::sync::Arc;
 use paramedic_journal::GroupRow;
 use paramedic_model::{Labels, Series, TimeMs};
 use paramedic_promql::{EvalOptions, Source};
-use paramedic_rules::{Alert, Change, Context, Group, Rule, Store};
+use paramedic_rules::{Alert, AlertEvent, Change, Context, Group, Health, Store};
 use paramedic_samples::Window;
 
 use crate::restore;
@@ -96,7 +96,7 @@ impl Alerts {
                 tracing::warn!(group = group.name(), rule = name, "evaluation failed: {reason}");
             }
             let fired = round.events.iter().filter(|event| event.change == Change::Fired);
-            evaluated.fired.extend(fired.map(|event| fired_alert(group, &event.alert)));
+            evaluated.fired.extend(fired.map(|event| fired_alert(group, event)));
             // A group without pending alerts and without news is as the journal has it.
             let mut alerts = group.rules().iter().flat_map(|rule| rule.alerts());
             if !round.events.is_empty() || alerts.any(|alert| alert.state.is_active()) {
@@ -104,6 +104,16 @@ impl Alerts {
             }
         }
         evaluated
+    }
+
+    /// Why the rule of an alert has no result, where it has none: then nobody knows of its alerts.
+    pub fn failure(&self, alert: &str) -> Option<&str> {
+        let rules = self.groups.iter().flat_map(|group| group.rules());
+        let mut rules = rules.filter(|state| state.rule().name() == alert);
+        rules.find_map(|state| match state.health() {
+            Health::Err(reason) => Some(reason.as_str()),
+            Health::Unknown | Health::Ok => None,
+        })
     }
 
     /// The firing alert with these labels.
@@ -114,15 +124,14 @@ impl Alerts {
     }
 }
 
-fn fired_alert(group: &Group, alert: &Alert) -> Fired {
-    let name = alert.labels.value(paramedic_rules::ALERT_NAME);
-    let rules = group.rules().iter().map(|state| state.rule());
-    let rule = rules.into_iter().find(|rule| matches!(rule, Rule::Alert(r) if r.name == name));
+fn fired_alert(group: &Group, event: &AlertEvent) -> Fired {
+    let alert = &event.alert;
+    let rule = group.rules().get(event.rule);
     Fired {
         labels: alert.labels.clone(),
         annotations: alert.annotations.iter().cloned().collect(),
         value: alert.value,
-        expr: rule.map(|rule| rule.expr().text().to_owned()).unwrap_or_default(),
+        expr: rule.map(|state| state.rule().expr().text().to_owned()).unwrap_or_default(),
         active_at: alert.state.active_at().unwrap_or_default(),
         origins: alert.origins.clone(),
     }

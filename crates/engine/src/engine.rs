@@ -325,6 +325,10 @@ impl Engine {
             let labels = as_labels(&incident.opened.labels);
             let input = if self.alerts.firing(&labels).is_some() {
                 IncidentInput::Firing
+            } else if let Some(reason) = self.alerts.failure(&incident.opened.alert) {
+                IncidentInput::Blind {
+                    reason: format!("the rule could not be evaluated: {reason}"),
+                }
             } else {
                 let origins: Vec<_> = incident.opened.origins.iter().map(as_labels).collect();
                 match why_gone(&self.window, &origins, now) {
