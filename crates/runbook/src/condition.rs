@@ -18,8 +18,15 @@ use crate::{Finding, Situation};
 /// The longest condition, in bytes of text.
 pub const CONDITION_BYTES_MAX: usize = 1000;
 
-/// How deep expressions may stand in one another.
-const DEPTH_MAX: usize = 40;
+/// The words and signs of a condition. The parser recurses along chains (`1+1+1`), so this bounds
+/// its stack.
+const TOKENS_MAX: usize = 300;
+
+/// How deep brackets may stand in one another: bounds the parser's stack as well.
+const BRACKETS_MAX: usize = 6;
+
+/// How deep expressions may stand in one another: bounds the stack of what reads the parsed tree.
+const DEPTH_MAX: usize = 60;
 
 /// How deep `exists`, `all`, `filter` and `map` may stand in one another: what a condition costs
 /// grows with the length of the lists to this power.
@@ -102,6 +109,7 @@ impl Condition {
             let message = format!("a condition has at most {CONDITION_BYTES_MAX} bytes");
             return Err(ConditionError { at: 0, message });
         }
+        bounded(text)?;
         let (expr, source) = ENV.parser().parse_with_source_info(text).map_err(|errors| {
             let first = errors.errors.into_iter().next();
             let (pos, message) = first.map_or(((1, 1), String::new()), |e| (e.pos, e.msg));
@@ -174,6 +182,11 @@ impl Condition {
             }
         });
         let Some(mut extent) = extent else { return self.text.to_string() };
+        // A call is placed at its bracket; its name stands before it.
+        if self.text[extent.start..].starts_with('(') {
+            let before = &self.text[..extent.start];
+            extent.start = before.trim_end_matches(|c: char| c.is_alphanumeric() || c == '_').len();
+        }
         extent.end = balanced_end(&self.text, &extent);
         self.text.get(extent).unwrap_or(&self.text).trim().to_owned()
     }
@@ -330,6 +343,32 @@ fn value(json: &Json) -> Value {
     }
 }
 
+/// Refuses what could exhaust the stack of the parser, before it is parsed.
+fn bounded(text: &str) -> Result<(), ConditionError> {
+    let (mut tokens, mut open, mut quote, mut word) = (0, 0usize, None, false);
+    for (at, c) in text.char_indices() {
+        if let Some(end) = quote {
+            quote = (c != end).then_some(end);
+            continue;
+        }
+        let was_word = std::mem::replace(&mut word, c.is_alphanumeric() || c == '_');
+        tokens += usize::from(!(c.is_whitespace() || was_word && word));
+        match c {
+            '"' | '\'' => quote = Some(c),
+            '(' | '[' | '{' => open += 1,
+            ')' | ']' | '}' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        if tokens > TOKENS_MAX || open > BRACKETS_MAX {
+            let message = format!(
+                "a condition has at most {TOKENS_MAX} words and signs, and brackets {BRACKETS_MAX} deep"
+            );
+            return Err(ConditionError { at, message });
+        }
+    }
+    Ok(())
+}
+
 /// Byte offset of a line and column, both from 1, the column in characters.
 fn offset(text: &str, (line, column): (isize, isize)) -> usize {
     let line = usize::try_from(line - 1).unwrap_or(0);
@@ -354,11 +393,11 @@ fn balanced_end(text: &str, extent: &Range<usize>) -> usize {
     }
     let mut end = extent.end;
     for c in text.get(extent.end..).unwrap_or_default().chars() {
-        if depth == 0 || !(c.is_whitespace() || c == ')' || c == ']') {
+        if depth == 0 {
             break;
         }
         end += c.len_utf8();
-        depth -= usize::from(!c.is_whitespace());
+        depth -= usize::from(c == ')' || c == ']');
     }
     end
 }

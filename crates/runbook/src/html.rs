@@ -128,34 +128,27 @@ impl<'a> Page<'a> {
         let holds = |span: &Range<usize>| span.contains(&at);
         let step = self.runbook.steps.iter().find(|step| holds(&step.span));
         let cause = self.runbook.causes.iter().find(|cause| holds(&cause.span));
-        let caption = match (step.map(|step| &step.work), cause) {
-            (Some(Work::Probe(probe)), _) => format!("looks with `{}`", probe.uses),
-            (Some(Work::Action(action)), _) => format!("acts with `{}`", action.uses),
+        let mut safe = Caption::new(kind);
+        match (step.map(|step| &step.work), cause) {
+            (Some(Work::Probe(probe)), _) => safe.text("looks with ").code(probe.uses.as_str()),
+            (Some(Work::Action(action)), _) => safe.text("acts with ").code(action.uses.as_str()),
             (Some(Work::Manual(manual)), _) => match manual {
-                Manual::Checklist => "done by a person".to_owned(),
-                Manual::Handover => "handed over to the contact of the system".to_owned(),
-                Manual::Link(url) => format!("see {url}"),
-                Manual::Watch(watch) => format!("watched for {}", format_duration(*watch)),
-                Manual::Advice => "a line of the closing report".to_owned(),
+                Manual::Checklist => safe.text("done by a person"),
+                Manual::Handover => safe.text("handed over to the contact of the system"),
+                Manual::Link(url) => safe.text("see ").link(url),
+                Manual::Watch(watch) => safe.text("watched for ").text(&format_duration(*watch)),
+                Manual::Advice => safe.text("a line of the closing report"),
             },
-            (None, Some(cause)) => match cause.fix() {
-                [] => format!("supported by `{}`; nothing to do", cause.when.as_str()),
-                fix => {
-                    format!("supported by `{}`; fixed by {}", cause.when.as_str(), fix.join(", "))
+            (None, Some(cause)) => {
+                safe.text("supported by ").code(cause.when.as_str());
+                match cause.fix() {
+                    [] => safe.text("; nothing to do"),
+                    fix => safe.text("; fixed by ").text(&fix.join(", ")),
                 }
-            },
-            (None, None) => kind.as_str().to_owned(),
+            }
+            (None, None) => safe.text(kind.as_str()),
         };
-        // Every other piece of the caption stands between backquotes.
-        let mut safe = format!("<p class=\"binding\" data-kind=\"{}\">", kind.as_str());
-        for (i, piece) in caption.split('`').enumerate() {
-            let code = i % 2 == 1;
-            safe.push_str(if code { "<code>" } else { "" });
-            escape(piece, &mut safe);
-            safe.push_str(if code { "</code>" } else { "" });
-        }
-        safe.push_str("</p>\n");
-        self.out.push(Event::Html(safe.into()));
+        self.out.push(Event::Html(safe.finish().into()));
     }
 
     fn finish(mut self) -> String {
@@ -164,6 +157,38 @@ impl<'a> Page<'a> {
         let mut text = String::new();
         html::push_html(&mut text, self.out.into_iter());
         text
+    }
+}
+
+/// What stands in the place of a block.
+struct Caption(String);
+
+impl Caption {
+    fn new(kind: BlockKind) -> Self {
+        Self(format!("<p class=\"binding\" data-kind=\"{}\">", kind.as_str()))
+    }
+
+    fn text(&mut self, text: &str) -> &mut Self {
+        escape(text, &mut self.0);
+        self
+    }
+
+    fn code(&mut self, text: &str) -> &mut Self {
+        self.0.push_str("<code>");
+        self.text(text).0.push_str("</code>");
+        self
+    }
+
+    fn link(&mut self, url: &str) -> &mut Self {
+        self.0.push_str("<a href=\"");
+        self.text(url).0.push_str("\">");
+        self.text(url).0.push_str("</a>");
+        self
+    }
+
+    fn finish(mut self) -> String {
+        self.0.push_str("</p>\n");
+        self.0
     }
 }
 

@@ -173,7 +173,7 @@ impl Reader<'_> {
             }
             self.open = Some((kind, level, span.end));
         } else if name == "causes" {
-            self.causes = Some((level, span.end));
+            self.causes = Some((level, span.start));
         } else if self.out.heading.is_none() {
             self.out.heading = Some(text.trim().to_owned());
         }
