@@ -170,12 +170,24 @@ pub(crate) struct Firewall {
     camel: AtomicBool,
     /// The firewall's clock minus ours, by the `Date` of its last answer.
     skew_ms: AtomicI64,
+    /// The parts that the key need not be able to read.
+    skip: Vec<String>,
 }
 
 impl Firewall {
-    pub(crate) fn new(client: LookingClient, clock: Arc<dyn Clock>, redactor: Redactor) -> Self {
+    pub(crate) fn new(
+        client: LookingClient,
+        clock: Arc<dyn Clock>,
+        redactor: Redactor,
+        skip: Vec<String>,
+    ) -> Self {
         let (camel, skew_ms) = (AtomicBool::new(false), AtomicI64::new(0));
-        Self { client, clock, redactor, camel, skew_ms }
+        Self { client, clock, redactor, camel, skew_ms, skip }
+    }
+
+    /// Whether the configuration says not to look at this part.
+    pub(crate) fn skips(&self, part: &str) -> bool {
+        self.skip.iter().any(|skipped| skipped == part)
     }
 
     /// How far the firewall's clock is ahead of ours, in milliseconds, to about a second.
@@ -277,8 +289,18 @@ impl Firewall {
         rows.iter().map(service).collect()
     }
 
-    /// Interfaces and peers as the kernel has them now. Empty where WireGuard is not in use.
+    /// Interfaces and peers as the kernel has them now. Empty where WireGuard is not in use, which
+    /// is believed only if the back end answers right after it.
     pub(crate) async fn tunnels(&self) -> Result<(Vec<Tunnel>, Vec<Peer>), ProbeError> {
+        let found = self.tunnels_unconfirmed().await?;
+        if found.0.is_empty() {
+            self.services().await?;
+        }
+        Ok(found)
+    }
+
+    /// As [`Firewall::tunnels`], where none may also mean that the back end is dead.
+    pub(crate) async fn tunnels_unconfirmed(&self) -> Result<(Vec<Tunnel>, Vec<Peer>), ProbeError> {
         const PATH: &str = "/api/wireguard/service/show";
         let rows = self.rows(PATH, "VPN: WireGuard: Status").await?;
         let (mut tunnels, mut peers) = (Vec::new(), Vec::new());
@@ -291,6 +313,17 @@ impl Firewall {
             read.ok_or_else(|| self.answer(PATH, "a row that is neither interface nor peer"))?;
         }
         Ok((tunnels, peers))
+    }
+
+    /// The gateways in use, with their state.
+    pub(crate) async fn gateways(&self) -> Result<Vec<Value>, ProbeError> {
+        const PATH: &str = "/api/routing/settings/search_gateway";
+        let mut rows = self.rows(PATH, "System: Gateways").await?;
+        if rows.iter().any(|row| field(row, "name").is_empty() || field(row, "status").is_empty()) {
+            return Err(self.answer(PATH, "a gateway without name or status"));
+        }
+        rows.retain(|row| flag(row, "disabled") != Some(true));
+        Ok(rows)
     }
 
     pub(crate) async fn carp(&self) -> Result<Carp, ProbeError> {

@@ -29,12 +29,11 @@ pub(crate) const PARTS: &[&str] = &["status", "wireguard", "carp", "gateways"];
 pub(crate) struct FirewallCollector {
     firewall: Arc<Firewall>,
     instance: String,
-    skip: Vec<String>,
 }
 
 impl FirewallCollector {
-    pub(crate) fn new(firewall: Arc<Firewall>, instance: String, skip: Vec<String>) -> Self {
-        Self { firewall, instance, skip }
+    pub(crate) fn new(firewall: Arc<Firewall>, instance: String) -> Self {
+        Self { firewall, instance }
     }
 
     async fn run(&self) -> Collection {
@@ -64,8 +63,7 @@ impl FirewallCollector {
             let gone = |error: &ProbeError| {
                 matches!(error, ProbeError::Connect { .. } | ProbeError::Deadline { .. })
             };
-            if self.skip.iter().any(|skipped| skipped == part) || failure.as_ref().is_some_and(gone)
-            {
+            if self.firewall.skips(part) || failure.as_ref().is_some_and(gone) {
                 continue;
             }
             let result = match *part {
@@ -96,12 +94,13 @@ impl FirewallCollector {
         samples: &mut Samples,
         services: &[Service],
     ) -> Result<(), ProbeError> {
-        let (tunnels, peers) = self.firewall.tunnels().await?;
-        if tunnels.is_empty() && services.iter().any(|service| service.name == "wireguard") {
-            // An enabled instance without an interface was stopped by hand, or the back end died
-            // between the two calls. The list of services, read again, tells which.
-            self.firewall.services().await?;
-        }
+        // Where the list of services has an instance, an empty answer has to be confirmed: it was
+        // stopped by hand, or the back end died between the two calls.
+        let (tunnels, peers) = if services.iter().any(|service| service.name == "wireguard") {
+            self.firewall.tunnels().await?
+        } else {
+            self.firewall.tunnels_unconfirmed().await?
+        };
         for tunnel in &tunnels {
             add_tunnel(samples, tunnel);
         }
@@ -112,9 +111,7 @@ impl FirewallCollector {
     }
 
     async fn add_gateways(&self, samples: &mut Samples) -> Result<(), ProbeError> {
-        let rows =
-            self.firewall.rows("/api/routing/settings/search_gateway", "System: Gateways").await?;
-        for row in rows.iter().filter(|row| flag(row, "disabled") != Some(true)) {
+        for row in &self.firewall.gateways().await? {
             add_gateway(samples, row);
         }
         Ok(())

@@ -108,6 +108,7 @@ impl Integration for Opnsense {
             LookingClient::new(look_http, client::LOOKS),
             environment.clock.clone(),
             environment.redactor.clone(),
+            skip,
         ));
         let acting = actions::Acting {
             firewall: firewall.clone(),
@@ -116,7 +117,7 @@ impl Integration for Opnsense {
         };
         let label = settings.text("opnsense_instance").unwrap_or(name.as_str()).to_owned();
         let kit = actions::add_to(probes::add_to(Kit::default(), &firewall), &acting);
-        let collector = collector::FirewallCollector::new(firewall, label, skip);
+        let collector = collector::FirewallCollector::new(firewall, label);
         Ok(System { collector: Some(Box::new(collector)), instance, kit })
     }
 

@@ -22,7 +22,7 @@ pub(super) const ENTRY: Entry = Entry {
     signature,
     precondition: |acting, args, look| Box::pin(precondition(acting, args, look)),
     blast_radius: |acting, args, _| Box::pin(blast_radius(acting, args)),
-    act: |acting, args, _| Box::pin(act(acting, args)),
+    act: |acting, args, look| Box::pin(act(acting, args, look)),
     happened: |acting, args, intended, _| Box::pin(happened(acting, args, intended)),
 };
 
@@ -162,11 +162,19 @@ async fn blast_radius(acting: &Acting, args: &Args) -> Result<BlastRadius, Probe
     Ok(BlastRadius { count: u32::try_from(online.len()).unwrap_or(u32::MAX), summary })
 }
 
-async fn act(acting: &Acting, args: &Args) -> Result<Acted, ActionError> {
+async fn act(acting: &Acting, args: &Args, look: Look) -> Result<Acted, ActionError> {
     const STEP: Duration = Duration::from_secs(5);
     const STEPS: u32 = 24;
     let firewall = &acting.firewall;
     let aim = Aim::of(args);
+    // A restart that cannot help costs its neighbours their sessions, so all is checked once more.
+    match check(acting, args, look).await {
+        Ok(Verdict::Go(_)) => {}
+        Ok(Verdict::No(reason)) => {
+            return Err(ActionError::Refused(ProbeError::unable(reason)));
+        }
+        Err(error) => return Err(ActionError::Refused(error)),
+    }
     let services = firewall.services().await.map_err(ActionError::Refused)?;
     let service = aim.find_service(&services).map_err(ActionError::Refused)?;
     // The path without an id would restart every instance.

@@ -7,12 +7,13 @@ use serde_json::json;
 
 use super::{Looked, evidence};
 use crate::client::Firewall;
+use crate::collector::PARTS;
 
 pub(super) fn signature() -> ProbeSignature {
     let flag = |name, doc| Field::new(name, FieldType::Bool, doc);
     ProbeSignature {
         name: "api-reach",
-        summary: "How far a call to the API gets: connection, answer, key, back end",
+        summary: "How far the calls of a collection get: connection, answer, key, back end",
         params: vec![],
         facts: vec![
             flag("connects", "A connection stands and an answer comes in time."),
@@ -29,9 +30,23 @@ pub(super) fn signature() -> ProbeSignature {
     }
 }
 
+/// Looks at the parts of a collection until one fails.
+async fn first_failure(firewall: &Firewall) -> Result<(), ProbeError> {
+    firewall.services().await?;
+    for part in PARTS.iter().filter(|part| !firewall.skips(part)) {
+        match *part {
+            "status" => drop(firewall.status().await?),
+            "wireguard" => drop(firewall.tunnels().await?),
+            "carp" => drop(firewall.carp().await?),
+            _ => drop(firewall.gateways().await?),
+        }
+    }
+    Ok(())
+}
+
 pub(super) fn look<'a>(firewall: &'a Firewall, _args: &'a Args, _look: Look) -> Looked<'a> {
     Box::pin(async move {
-        let error = firewall.services().await.err();
+        let error = first_failure(firewall).await.err();
         let class = error.as_ref().map_or("ok", ProbeError::class);
         let text = error.map(|error| firewall.excerpt([error.to_string()])).unwrap_or_default();
         let facts = json!({

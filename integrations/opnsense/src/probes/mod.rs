@@ -38,8 +38,11 @@ type Looked<'a> = BoxFuture<'a, Result<Evidence, ProbeError>>;
 /// The code of one probe.
 type LookFn = for<'a> fn(&'a Firewall, &'a Args, Look) -> Looked<'a>;
 
-/// Every probe: what it declares and what it does.
-const PROBES: &[(fn() -> ProbeSignature, LookFn)] = &[
+/// One probe: what it declares and what it does.
+type Entry = (fn() -> ProbeSignature, LookFn);
+
+/// Every probe.
+const PROBES: &[Entry] = &[
     (service_status::signature, service_status::look),
     (service_log::signature, service_log::look),
     (service_config::signature, service_config::look),

@@ -39,16 +39,13 @@ pub(super) fn signature() -> ProbeSignature {
 pub(super) fn look<'a>(firewall: &'a Firewall, _args: &'a Args, _look: Look) -> Looked<'a> {
     Box::pin(async move {
         const INTERFACES: &str = "/api/interfaces/overview/interfaces_info";
-        let gateways =
-            firewall.rows("/api/routing/settings/search_gateway", "System: Gateways").await?;
+        let used = firewall.gateways().await?;
         let rows = firewall.rows(INTERFACES, "Status: Interfaces").await?;
-        if rows.is_empty() {
-            return Err(firewall.answer(INTERFACES, "expected interfaces, got none"));
+        if rows.is_empty() || rows.iter().any(|row| field(row, "device").is_empty()) {
+            return Err(firewall.answer(INTERFACES, "expected interfaces, each with its device"));
         }
-        let used: Vec<_> =
-            gateways.iter().filter(|row| flag(row, "disabled") != Some(true)).collect();
         let is_down = |row: &&Value| field(row, "status").starts_with("Offline");
-        let down: Vec<&Value> = used.iter().copied().filter(is_down).collect();
+        let down: Vec<&Value> = used.iter().filter(is_down).collect();
         let is_default = |row: &Value| flag(row, "defaultgw") == Some(true);
         let default_down = down.iter().any(|row| is_default(row));
         let assigned: Vec<_> = rows
@@ -90,7 +87,7 @@ pub(super) fn look<'a>(firewall: &'a Firewall, _args: &'a Args, _look: Look) -> 
             })
             .collect();
         let gateway_line =
-            |row: &&Value| format!("gateway {} {}", field(row, "name"), field(row, "status"));
+            |row: &Value| format!("gateway {} {}", field(row, "name"), field(row, "status"));
         let interface_line = |row: &&Value| {
             format!("interface {} {}", field(row, "description"), field(row, "status"))
         };
