@@ -8,11 +8,11 @@ use std::time::Duration;
 use paramedic_gotmpl::{Template, TemplateError};
 use paramedic_model::{METRIC_NAME, parse_duration};
 use paramedic_promql::{Plan, Span, parse};
+use paramedic_yaml::{Kind, Node, Place, nearest};
 
 use crate::RuleError;
-use crate::error::nearest;
 use crate::life::Waits;
-use crate::yaml::{self, Kind, Node, Place};
+use crate::yaml::described;
 
 /// A rule file that was read.
 #[derive(Clone, Debug)]
@@ -155,7 +155,7 @@ impl RuleFile {
     pub fn parse(path: &str, text: &str) -> Result<Self, Vec<RuleError>> {
         let mut reader = Reader { path, text, errors: Vec::new() };
         let (mut groups, mut warnings) = (Vec::new(), Vec::new());
-        match yaml::read(text) {
+        match paramedic_yaml::read(text) {
             Ok(documents) => {
                 if let Some(second) = documents.get(1) {
                     let reason = "Multiple document yaml rules files are not supported, only the \
@@ -209,7 +209,7 @@ impl<'a> Reader<'a> {
     }
 
     fn cannot_unmarshal(&mut self, node: &Node, into: &str) {
-        self.report(node.place, format!("cannot unmarshal {} into {into}", node.described()));
+        self.report(node.place, format!("cannot unmarshal {} into {into}", described(node)));
     }
 
     /// The fields of a map; unknown keys are reported.

@@ -4,7 +4,7 @@ use paramedic_incident::Policy;
 use paramedic_model::TimeMs;
 
 use super::Reader;
-use super::yaml::{Mistake, Node, Table};
+use super::yaml::{Mistake, Node, Read as _, Table};
 
 impl Reader<'_> {
     pub(super) fn guards(&mut self, node: Option<&Node>) -> (Policy, Vec<Freeze>) {

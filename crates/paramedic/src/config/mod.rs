@@ -19,11 +19,11 @@ use paramedic_engine::Freeze;
 use paramedic_incident::Policy;
 use paramedic_integration::Address;
 use paramedic_model::parse_duration;
+use paramedic_yaml::{Key, Place};
 
 pub use scrape::{HttpScrape, Scheme};
 pub use systems::{Contact, SystemConfig};
-pub use yaml::nearest;
-use yaml::{Mistake, Node, Table};
+use yaml::{Mistake, Node, Read as _, Table};
 
 /// The commented default, as `paramedic config default` prints it.
 pub const DEFAULT: &str = include_str!("default.yml");
@@ -82,10 +82,10 @@ impl fmt::Display for ConfigErrors {
         for (i, mistake) in self.mistakes.iter().enumerate() {
             let newline = if i == 0 { "" } else { "\n" };
             let path = self.path.display();
-            match mistake.line {
-                0 => write!(f, "{newline}{path}: {}", mistake.message)?,
-                line => {
-                    write!(f, "{newline}{path}:{line}:{}: {}", mistake.column, mistake.message)?;
+            match mistake.place {
+                Place { line: 0, .. } => write!(f, "{newline}{path}: {}", mistake.message)?,
+                Place { line, column } => {
+                    write!(f, "{newline}{path}:{line}:{column}: {}", mistake.message)?;
                 }
             }
         }
@@ -112,7 +112,7 @@ impl Config {
     pub fn load(path: &Path, catalogs: &[&'static Catalog]) -> Result<Self, ConfigErrors> {
         let text = std::fs::read_to_string(path).map_err(|error| {
             let message = format!("cannot read it: {error}");
-            let mistakes = vec![Mistake { line: 0, column: 0, message }];
+            let mistakes = vec![Mistake { place: Place::default(), message }];
             ConfigErrors { path: path.to_owned(), mistakes }
         })?;
         Self::parse(path, &text, catalogs)
@@ -144,7 +144,7 @@ impl Config {
 
 impl Reader<'_> {
     fn errors(mut self, path: &Path) -> ConfigErrors {
-        self.mistakes.sort_by_key(|mistake| (mistake.line, mistake.column));
+        self.mistakes.sort_by_key(|mistake| mistake.place);
         ConfigErrors { path: path.to_owned(), mistakes: self.mistakes }
     }
 
@@ -288,8 +288,8 @@ impl Reader<'_> {
     fn map(&mut self, node: Option<&Node>, key: &str) -> BTreeMap<String, String> {
         let Some(node) = node else { return BTreeMap::new() };
         let result = node.pairs(key).and_then(|pairs| {
-            let text = |(name, value): &(Node, Node)| {
-                Ok((name.as_key().to_owned(), value.text(name.as_key())?.to_owned()))
+            let text = |(name, value): &(Key, Node)| {
+                Ok((name.text.as_str().to_owned(), value.text(name.text.as_str())?.to_owned()))
             };
             pairs.iter().map(text).collect()
         });

@@ -3,7 +3,7 @@ use std::time::Duration;
 use paramedic_integration::{Address, Auth, TlsTrust};
 use paramedic_model::{Labels, Secret};
 
-use super::yaml::{Mistake, Node, Table};
+use super::yaml::{Mistake, Node, Read as _, Table};
 use super::{Global, Reader};
 
 /// One target of a job in `scrape_configs`.

@@ -4,8 +4,9 @@ use std::time::Duration;
 use paramedic_catalog::{Catalog, Setting, SettingKind, SettingValue, Settings};
 use paramedic_integration::Address;
 use paramedic_model::{Labels, Secret, parse_duration};
+use paramedic_yaml::{Key, nearest};
 
-use super::yaml::{Mistake, Node, Table, nearest};
+use super::yaml::{Mistake, Node, Read as _, Table};
 use super::{Global, Reader};
 
 /// One system under care.
@@ -191,14 +192,14 @@ impl Reader<'_> {
             SettingKind::Secret => SettingValue::Secret(self.secret(key, node)?),
             SettingKind::TextList => SettingValue::TextList(node.texts(key)?),
             SettingKind::TextMap => {
-                let text = |(name, value): &(Node, Node)| {
-                    Ok((name.as_key().to_owned(), value.text(name.as_key())?.to_owned()))
+                let text = |(name, value): &(Key, Node)| {
+                    Ok((name.text.as_str().to_owned(), value.text(name.text.as_str())?.to_owned()))
                 };
                 SettingValue::TextMap(node.pairs(key)?.iter().map(text).collect::<Result<_, _>>()?)
             }
             SettingKind::ListMap => {
-                let list = |(name, value): &(Node, Node)| {
-                    Ok((name.as_key().to_owned(), value.texts(name.as_key())?))
+                let list = |(name, value): &(Key, Node)| {
+                    Ok((name.text.as_str().to_owned(), value.texts(name.text.as_str())?))
                 };
                 SettingValue::ListMap(node.pairs(key)?.iter().map(list).collect::<Result<_, _>>()?)
             }
@@ -206,8 +207,8 @@ impl Reader<'_> {
             SettingKind::TableMap(declared) => {
                 let mut tables = BTreeMap::new();
                 for (name, value) in node.pairs(key)? {
-                    let nested = self.nested(name.as_key(), declared, value)?;
-                    tables.insert(name.as_key().to_owned(), nested);
+                    let nested = self.nested(name.text.as_str(), declared, value)?;
+                    tables.insert(name.text.as_str().to_owned(), nested);
                 }
                 SettingValue::TableMap(tables)
             }
