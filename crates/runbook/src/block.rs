@@ -218,7 +218,7 @@ impl Broken for Option<BoundCause> {
 
 fn uses(node: &Node) -> Result<Uses, Mistake> {
     let text = node.text("uses")?;
-    Uses::parse(text).ok_or_else(|| {
+    Uses::parse(text, node.at).ok_or_else(|| {
         node.mistake(format!("`uses` must be of the form kind/name, not `{text}`"))
             .hint("`paramedic catalog` prints what there is")
     })

@@ -23,7 +23,7 @@ impl Runbook {
         let mut check = Check { page: self, catalogs, mistakes: Vec::new() };
         for kind in &self.systems {
             if catalogs.iter().all(|catalog| catalog.kind != kind) {
-                check.unknown_kind(0, kind);
+                check.unknown_kind(self.systems_at, kind);
             }
         }
         for step in &self.steps {
@@ -73,7 +73,7 @@ impl<'a> Check<'a> {
         let before = if step.phase == Phase::Diagnosis { step.span.start } else { usize::MAX };
         let readable = self.readable(before);
         match self.catalog(uses) {
-            None => self.unknown_kind(self.uses_at(step), uses.kind()),
+            None => self.unknown_kind(uses.at, uses.kind()),
             Some(catalog) => self.bound_step(step, uses, catalog),
         }
         if let Some(when) = step.when() {
@@ -84,14 +84,8 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// Where a message about `uses` points at.
-    fn uses_at(&self, step: &Step) -> usize {
-        let text = &self.page.source()[step.span.clone()];
-        step.span.start + step.uses().and_then(|uses| text.find(uses.as_str())).unwrap_or(0)
-    }
-
     fn bound_step(&mut self, step: &Step, uses: &Uses, catalog: &Catalog) {
-        let at = self.uses_at(step);
+        let at = uses.at;
         let (probes, actions): (Vec<&str>, Vec<&str>) = (
             catalog.probes.iter().map(|probe| probe.name).collect(),
             catalog.actions.iter().map(|action| action.name).collect(),
@@ -149,7 +143,8 @@ impl<'a> Check<'a> {
         for param in params.iter().filter(|param| param.required) {
             if with.0.iter().all(|argument| argument.name != param.name) {
                 let message = format!("the argument `{}` is missing", param.name);
-                self.mistakes.push(Mistake::new(at, message).hint(param.doc));
+                let mistake = Mistake::new(at, message).hint(format!("it is {}", param.kind));
+                self.mistakes.push(mistake);
             }
         }
     }

@@ -110,9 +110,15 @@ impl Condition {
             return Err(ConditionError { at: 0, message });
         }
         bounded(text)?;
+        if text.trim().is_empty() {
+            return Err(ConditionError { at: 0, message: "the condition is empty".to_owned() });
+        }
         let (expr, source) = ENV.parser().parse_with_source_info(text).map_err(|errors| {
             let first = errors.errors.into_iter().next();
             let (pos, message) = first.map_or(((1, 1), String::new()), |e| (e.pos, e.msg));
+            // What could stand there instead is half the grammar.
+            let message = message.split(" expecting ").next().unwrap_or_default();
+            let message = message.trim_start_matches("Syntax error: ");
             ConditionError { at: offset(text, pos), message: format!("no CEL: {message}") }
         })?;
         let bytes: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
@@ -417,17 +423,16 @@ fn measure(
         _ => 0,
     };
     visit(expr.id, field);
-    let loops = match &expr.expr {
-        Expr::Comprehension(_) if loops == LOOP_DEPTH_MAX => {
-            return Err((expr.id, "too many loops in one another"));
-        }
-        Expr::Comprehension(_) => loops + 1,
-        _ => loops,
+    let Expr::Comprehension(c) = &expr.expr else {
+        return children(expr).into_iter().try_for_each(|c| measure(c, depth + 1, loops, visit));
     };
-    for child in children(expr) {
-        measure(child, depth + 1, loops, visit)?;
+    if loops == LOOP_DEPTH_MAX {
+        return Err((expr.id, "too many loops in one another"));
     }
-    Ok(())
+    // What is looped over is evaluated once: loops in a chain cost their sum, not their product.
+    measure(&c.iter_range, depth + 1, loops, visit)?;
+    let body = [&c.accu_init, &c.loop_cond, &c.loop_step, &c.result];
+    body.into_iter().try_for_each(|part| measure(part, depth + 1, loops + 1, visit))
 }
 
 /// The direct parts of a node.

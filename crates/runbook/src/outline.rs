@@ -234,11 +234,17 @@ impl Reader<'_> {
                 BlockKind::Action => "a numbered step under Mitigation",
                 BlockKind::Manual => "a numbered step",
             };
-            let message = format!("a `{}` block stands outside of {place}", block.kind.as_str());
+            let message = format!("the `{}` block stands outside of {place}", block.kind.as_str());
             let mistake = Mistake::new(block.at, message);
-            self.out.mistakes.push(match block.kind {
-                BlockKind::Cause => mistake,
-                _ => mistake.hint("indent it as far as the text of its step"),
+            let fits = match (block.kind, self.open) {
+                (BlockKind::Probe, Some((SectionKind::Diagnosis, ..))) => true,
+                (BlockKind::Action, Some((SectionKind::Mitigation, ..))) => true,
+                (BlockKind::Cause, _) => self.causes.is_some(),
+                _ => false,
+            };
+            self.out.mistakes.push(match fits {
+                true => mistake.hint("indent it as far as the text of its item"),
+                false => mistake,
             });
         }
     }

@@ -33,6 +33,7 @@ pub struct Runbook {
     pub steps: Vec<Step>,
     /// All causes, the ones to prefer first.
     pub causes: Vec<Cause>,
+    pub(crate) systems_at: usize,
     pub(crate) sections: Vec<Section>,
     /// The lists that hold the steps.
     pub(crate) step_lists: Vec<Range<usize>>,
@@ -185,6 +186,7 @@ fn build(name: &str, text: &str, mistakes: &mut Vec<Mistake>) -> Option<Runbook>
         alerts: if front.alerts.is_empty() { vec![title.clone()] } else { front.alerts },
         title,
         systems: front.systems,
+        systems_at: front.systems_at,
         rule,
         steps,
         causes,
@@ -203,6 +205,7 @@ struct FrontMatter {
     title: Option<String>,
     alerts: Vec<String>,
     systems: Vec<String>,
+    systems_at: usize,
     advice: Vec<String>,
 }
 
@@ -251,6 +254,7 @@ fn read_front_matter(node: &Node, at: usize, mistakes: &mut Vec<Mistake>) -> Fro
     let front = FrontMatter {
         title: table.read("title", |node| node.text("title").map(|t| t.trim().to_owned())),
         alerts: table.read("alerts", |node| texts(node, "alerts")).unwrap_or_default(),
+        systems_at: table.get("systems").map_or(at, |node| node.at),
         systems: table.read("systems", |node| texts(node, "systems")).unwrap_or_default(),
         advice: table.read("advice", |node| texts(node, "advice")).unwrap_or_default(),
     };

@@ -120,16 +120,18 @@ pub enum Manual {
 pub struct Uses {
     text: String,
     slash: usize,
+    /// Where it stands on the page.
+    pub(crate) at: usize,
 }
 
 impl Uses {
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str, at: usize) -> Option<Self> {
         let slash = text.find('/')?;
         let word = |text: &str| {
             !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c))
         };
         let fits = word(&text[..slash]) && word(&text[slash + 1..]);
-        fits.then(|| Self { text: text.to_owned(), slash })
+        fits.then(|| Self { text: text.to_owned(), slash, at })
     }
 
     /// As written.

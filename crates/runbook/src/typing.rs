@@ -221,7 +221,12 @@ impl<'a> Typing<'a> {
                 let ordered = |kind: &Type| {
                     matches!(kind.bare(), Type::Int | Type::Float | Type::Text | Type::Any)
                 };
-                if !(ordered(left) && ordered(right) && left.comparable(right)) {
+                let mut operands = parts.iter().zip([left, right]);
+                if let Some((part, kind)) = operands.find(|(_, kind)| !ordered(kind)) {
+                    let message = format!("{} is {kind}, which has no order", self.named(part));
+                    return Err(self.wrong(part, message));
+                }
+                if !left.comparable(right) {
                     return Err(self.no_comparison(parts[0], left, right));
                 }
                 Ok(Type::Bool)
@@ -317,10 +322,11 @@ impl<'a> Typing<'a> {
                 Ok(Type::List(Box::new(self.join(part, (**a).clone(), (**b).clone())?)))
             }
             (Type::Int, Type::Float) | (Type::Float, Type::Int) => {
-                let mistake = self.wrong(part, format!("CEL has no {left} `{sign}` {right}"));
+                let mistake =
+                    self.wrong(part, format!("`{sign}` does not take {left} and {right}"));
                 Err(Box::new(mistake.hint("write 2.0 for 2, or double(x)")))
             }
-            _ => Err(self.wrong(part, format!("there is no {left} `{sign}` {right}"))),
+            _ => Err(self.wrong(part, format!("`{sign}` does not take {left} and {right}"))),
         }
     }
 
@@ -376,7 +382,7 @@ impl<'a> Typing<'a> {
                 Ok(Type::Optional(Box::new(self.join(part, *a, b)?)))
             }
             (Type::List(a), Type::List(b)) => Ok(Type::List(Box::new(self.join(part, *a, *b)?))),
-            (a, b) => Err(self.wrong(part, format!("{a} stands where {b} could stand"))),
+            (a, b) => Err(self.wrong(part, format!("{a} and {b} do not mix"))),
         }
     }
 }

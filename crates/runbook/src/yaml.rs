@@ -59,6 +59,11 @@ pub(crate) fn read(excerpt: &Excerpt) -> Result<Node, Mistake> {
         // us, for every mistake alike.
         let message = error.to_string();
         let message = message.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        // Its own place would be that in the block.
+        let message = match message.split_once(": ") {
+            Some((place, reason)) if place.starts_with("line ") => reason,
+            _ => message,
+        };
         Mistake::new(excerpt.on_page(at), format!("no YAML: {message}"))
             .hint("a text that holds `: `, ` #` or begins with a sign stands in quotes")
     })?;

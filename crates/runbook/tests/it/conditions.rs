@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 /// A page with three probes and one cause.
 fn page(when: &str) -> Runbook {
-    let quoted = serde_json::to_string(when).unwrap();
+    let quoted = serde_json::to_string(when).expect("a text is JSON");
     let text = format!(
         "# X\n## Diagnosis\n### Causes\n- a\n\n  ```cause\n  id: c\n  when: {quoted}\n  \
          because: b\n  fix: []\n  why: w\n  ```\n"

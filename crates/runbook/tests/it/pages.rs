@@ -8,13 +8,13 @@ use crate::firewall;
 
 pub fn page(name: &str) -> Runbook {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pages").join(name);
-    let text = std::fs::read_to_string(path).unwrap();
+    let text = std::fs::read_to_string(path).expect("the page is in the repository");
     Runbook::parse(name, &text).unwrap_or_else(|errors| panic!("{errors:#?}"))
 }
 
 fn describe(page: &Runbook) -> String {
     let mut out = String::new();
-    let mut line = |text: String| writeln!(out, "{text}").unwrap();
+    let mut line = |text: String| writeln!(out, "{text}").expect("a String takes any text");
     line(format!("{} serves {} on {:?}", page.title, page.alerts.join(", "), page.systems));
     if let Some(rule) = &page.rule {
         line(format!("rule in line {}: {:?}", rule.line, rule.text));
@@ -40,7 +40,7 @@ fn describe(page: &Runbook) -> String {
 
 fn work(step: &Step) -> String {
     let with = || {
-        let with = step.with().unwrap().iter();
+        let with = step.with().expect("the step has a block").iter();
         with.map(|(name, text)| format!("{name}={text}")).collect::<Vec<_>>().join(" ")
     };
     let when = || step.when().map_or(String::new(), |when| format!(" when {}", when.as_str()));
