@@ -244,3 +244,43 @@ impl Samples {
         self.values.into_iter().map(|(labels, value)| Series { labels, value }).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_services_under_one_label_set_the_stopped_one_is_seen() {
+        let service = |id: &str, running| Service {
+            id: id.to_owned(),
+            name: "openvpn".to_owned(),
+            description: "OpenVPN server ".to_owned(),
+            locked: false,
+            running,
+        };
+        for states in [[true, false], [false, true]] {
+            let mut samples = Samples::new("fw1");
+            let services = [service("openvpn/1", states[0]), service("openvpn/2", states[1])];
+            add_services(&mut samples, &services);
+            let values: Vec<_> = samples.finish().into_iter().map(|s| s.value).collect();
+            // running_total, status, stopped_total
+            assert_eq!(values, [1.0, 0.0, 1.0]);
+        }
+    }
+
+    #[test]
+    fn a_nameless_peer_that_is_offline_is_not_hidden_by_one_that_is_online() {
+        let row = |status: &str| {
+            serde_json::json!({ "if": "wg0", "ifname": "wgsite", "type": "peer", "name": "",
+                "transfer-rx": 0, "transfer-tx": 0, "peer-status": status })
+        };
+        let mut samples = Samples::new("fw1");
+        for status in ["online", "offline", "stale"] {
+            add_peer(&mut samples, &Peer::read(&row(status)).expect("a peer"));
+        }
+        let series = samples.finish();
+        let is_status = |s: &&Series| s.labels.value(METRIC_NAME).ends_with("peer_status");
+        let status: Vec<_> = series.iter().filter(is_status).map(|s| s.value).collect();
+        assert_eq!(status, [0.0]);
+    }
+}

@@ -96,7 +96,7 @@ pub(crate) struct Known {
     commands: &'static [&'static str],
     /// A start writes its configuration anew. Where not, only a reconfigure does.
     pub(crate) regenerates: bool,
-    /// A CARP backup node stops it on purpose.
+    /// A CARP backup node stops it, or may stop it, on purpose.
     pub(crate) stops_on_backup: bool,
 }
 
@@ -174,7 +174,8 @@ const KNOWN: &[Known] = &[
     Known { name: "captiveportal", module: "captiveportal", log: Some("portalauth"), ..PLAIN },
     Known { name: "radvd", module: "radvd", log: Some("routing"), regenerates: true, ..PLAIN },
     Known { name: "hostwatch", module: "hostdiscovery", log: Some("hostwatch"), ..PLAIN },
-    Known { name: "openvpn", log: Some("openvpn"), ports: &[1194], ..PLAIN },
+    // Clients that depend on a CARP address; the list does not tell them from servers.
+    Known { name: "openvpn", log: Some("openvpn"), ports: &[1194], stops_on_backup: true, ..PLAIN },
     Known { name: "cron", regenerates: true, ..PLAIN },
     Known { name: "dpinger", log: Some("gateways"), regenerates: true, ..PLAIN },
     Known { name: "ntpd", log: Some("ntpd"), ports: &[123], regenerates: true, ..PLAIN },

@@ -84,6 +84,8 @@ pub(super) async fn may_start(
         Some("the latest request for it was a stop, so somebody wants it stopped".to_owned())
     } else if found.template_failed {
         Some("its configuration cannot be written, so it would not start".to_owned())
+    } else if found.config_error && known.regenerates {
+        Some("it refuses its configuration, and a start would write the same one again".to_owned())
     } else if found.crash_count > 1 {
         Some(format!("it crashed {} times within the hour", found.crash_count))
     } else if let Some(disk) = full_disk(&acting.firewall).await? {

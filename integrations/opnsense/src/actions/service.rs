@@ -17,8 +17,8 @@ use crate::services::{Aim, Service};
 pub(super) const PRIVILEGE: &str = "Status: Services";
 pub(super) const PRECONDITION: &str = "Listed, down, and the only one of its name and description that is; not stopped on request; \
      no start-up or firmware task under way; not a service that a CARP backup keeps stopped; disk \
-     not full; port not held by another process; its configuration can be written; at most one \
-     crash within the hour";
+     not full; port not held by another process; its configuration can be written and \
+     was not refused; at most one crash within the hour";
 pub(super) const BLAST_RADIUS: &str =
     "Other running services of the same name, where the firewall restarts them all (Kea)";
 pub(super) const VERIFICATION: &str =

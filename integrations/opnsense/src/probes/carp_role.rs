@@ -31,7 +31,7 @@ pub(super) fn signature() -> ProbeSignature {
             Field::new(
                 "stops_on_backup",
                 FieldType::Bool,
-                "Services of this name are stopped on a backup node by design.",
+                "Services of this name are, or may be, stopped on a backup node by design.",
             ),
             Field::new(
                 "partner_runs",

@@ -67,8 +67,7 @@ async fn every_family_is_declared_with_its_labels() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_two_services_under_one_label_set_the_stopped_one_is_seen() {
-    // Both OpenVPN servers run, and are one series; a collection never holds one series twice.
+async fn two_services_under_one_label_set_are_one_series() {
     let bench = Bench::new(&Opnsense);
     let collection = collect(&bench).await;
     let text = r#"opnsense_services_status{description="OpenVPN server ", name="openvpn", opnsense_instance="sut"}"#;

@@ -106,7 +106,7 @@ async fn refuses_all(
     situation: &paramedic_runbook::Situation,
 ) {
     // Memory is a judgement: one restart is a person's to risk.
-    let may_try = ["unbound-out-of-memory", "unbound-bad-setting"];
+    let may_try = ["unbound-out-of-memory"];
     for step in page.mitigation().filter(|step| matches!(step.work, Work::Action(_))) {
         let (action, args) = action(bench, page, &step.id, situation);
         let verdict = action.precondition(&args, bench.look(120)).await;
