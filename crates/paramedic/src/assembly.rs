@@ -82,10 +82,10 @@ pub fn load(config: &Config) -> Result<Loaded, LoadErrors> {
             }
             Err(mistakes) => errors.extend(mistakes.iter().map(ToString::to_string)),
         };
-    let in_use = |kind: &&&dyn Integration| {
+    let in_use = |kind: &&dyn Integration| {
         config.systems.iter().any(|system| system.kind == kind.catalog().kind)
     };
-    for integration in kinds::KINDS.iter().filter(in_use) {
+    for integration in kinds::all().filter(in_use) {
         if config.shipped_rules {
             integration.rules().iter().for_each(|file| rules(file.path, file.text, &mut errors));
         }

@@ -4,14 +4,21 @@ use paramedic_catalog::Catalog;
 use paramedic_integration::Integration;
 
 /// Every integration. To add a kind, add its crate and a line here.
-pub const KINDS: &[&dyn Integration] = &[&paramedic_opnsense::Opnsense];
+pub fn all() -> impl Iterator<Item = &'static dyn Integration> {
+    [
+        paramedic_opnsense::integration(),
+        paramedic_traefik::integration(),
+        paramedic_generic::integration(),
+    ]
+    .into_iter()
+}
 
 /// The integration of this kind.
 pub fn kind(name: &str) -> Option<&'static dyn Integration> {
-    KINDS.iter().copied().find(|integration| integration.catalog().kind == name)
+    all().find(|integration| integration.catalog().kind == name)
 }
 
 /// What all kinds declare.
 pub fn catalogs() -> Vec<&'static Catalog> {
-    KINDS.iter().map(|integration| integration.catalog()).collect()
+    all().map(|integration| integration.catalog()).collect()
 }

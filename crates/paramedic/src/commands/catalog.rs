@@ -16,14 +16,14 @@ pub struct CatalogArgs {
 
 pub fn run(args: CatalogArgs) -> anyhow::Result<ExitCode> {
     let Some(name) = args.kind else {
-        for integration in kinds::KINDS {
+        for integration in kinds::all() {
             let catalog = integration.catalog();
             println!("{:<10} {}", catalog.kind, catalog.summary);
         }
         return Ok(exit::answer(true));
     };
     let Some(integration) = kinds::kind(&name) else {
-        let known: Vec<_> = kinds::KINDS.iter().map(|kind| kind.catalog().kind).collect();
+        let known: Vec<_> = kinds::all().map(|kind| kind.catalog().kind).collect();
         eprintln!("unknown kind {name:?}; there are {}", known.join(", "));
         return Ok(exit::answer(false));
     };

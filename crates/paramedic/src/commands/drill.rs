@@ -30,11 +30,10 @@ pub struct DrillArgs {
 }
 
 pub fn run(args: DrillArgs) -> anyhow::Result<ExitCode> {
-    let all: Vec<(&'static dyn Integration, Fault)> = kinds::KINDS
-        .iter()
+    let all: Vec<(&'static dyn Integration, Fault)> = kinds::all()
         .flat_map(|kind| {
             let faults = kind.simulator().map_or(&[][..], |factory| factory.faults());
-            faults.iter().map(move |fault| (*kind, *fault))
+            faults.iter().map(move |fault| (kind, *fault))
         })
         .collect();
     let wanted = |fault: &Fault| {

@@ -65,7 +65,7 @@ async fn lab(args: LabArgs) -> anyhow::Result<ExitCode> {
         redactor: Redactor::default(),
     };
     let mut systems = Vec::new();
-    for (integration, seed) in kinds::KINDS.iter().zip(1..) {
+    for (integration, seed) in kinds::all().zip(1..) {
         let Some(factory) = integration.simulator() else { continue };
         let mut listeners = Vec::new();
         for _ in factory.ports() {
@@ -77,7 +77,7 @@ async fn lab(args: LabArgs) -> anyhow::Result<ExitCode> {
         });
         let addresses = addresses.collect::<std::io::Result<Vec<_>>>()?;
         let name = format!("{}-1", integration.catalog().kind);
-        let Some(simulated) = Simulated::start(&name, *integration, addresses, clock.clone(), seed)
+        let Some(simulated) = Simulated::start(&name, integration, addresses, clock.clone(), seed)
         else {
             continue;
         };
