@@ -89,5 +89,5 @@ impl Metrics {
 /// A moment in Unix seconds; none where the number cannot be one.
 fn seconds(value: f64) -> Option<TimeMs> {
     const LATEST: f64 = 32_503_680_000.0; // The year 3000.
-    (0.0..LATEST).contains(&value).then(|| TimeMs((value * 1000.0) as i64))
+    (0.0..LATEST).contains(&value).then_some(TimeMs((value * 1000.0) as i64))
 }

@@ -171,11 +171,6 @@ impl Peer {
         self.directory.path().join("traefik.log")
     }
 
-    /// Its process id.
-    pub fn pid(&self) -> Option<u32> {
-        self.child.id()
-    }
-
     /// Replaces the dynamic file by rename, so that no half of it is ever read.
     pub fn replace_dynamic(&self, text: &str) {
         replace(&self.directory.path().join("dyn/dyn.yml"), text);

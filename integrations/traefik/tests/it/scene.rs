@@ -7,9 +7,12 @@ use paramedic_catalog::Args;
 use paramedic_integration::{
     Acted, Action, ActionError, Collection, Integration, Look, Precondition, ProbeError, System,
 };
-use paramedic_model::{Labels, SystemName};
+use paramedic_model::{Labels, Series, SystemName};
+use paramedic_promql::{EvalOptions, Value};
+use paramedic_rules::RuleFile;
 use paramedic_runbook::{Alert, Finding, Runbook, Situation, Work};
-use paramedic_testkit::Bench;
+use paramedic_samples::Window;
+use paramedic_testkit::{Bench, VIRTUAL_EPOCH};
 
 pub struct Scene {
     pub bench: Bench,
@@ -65,31 +68,33 @@ pub async fn collect(system: &System, look: Look) -> Collection {
 
 /// The label sets for which the shipped expression of `alert` holds on one collection.
 ///
-/// The expressions themselves are evaluated by the drills; this is enough to name the service.
+/// # Panics
+///
+/// Where the verbatim rule of the page yields anything: it never can.
 pub fn firing(alert: &str, collection: &Collection) -> Vec<Labels> {
-    let family = |name: &'static str| {
-        collection.series.iter().filter(move |s| s.labels.metric_name() == Some(name))
+    assert_eq!(holding("TraefikServiceDown", collection), Vec::<Labels>::new());
+    holding(alert, collection)
+}
+
+fn holding(alert: &str, collection: &Collection) -> Vec<Labels> {
+    let asset = &traefik().rules()[0];
+    let file = RuleFile::parse(asset.path, asset.text).expect("the shipped rules parse");
+    let mut rules = file.groups.iter().flat_map(|group| &group.rules);
+    let rule = rules.find(|rule| rule.name() == alert).expect("the shipped rules have this alert");
+    let up = Series::new("up", [], if collection.failure.is_none() { 1.0 } else { 0.0 });
+    let target = |series: &Series| {
+        let labels = series.labels.with("job", "traefik").with("instance", "sut");
+        Series { labels, value: series.value }
     };
-    let base = Labels::from([("alertname", alert), ("job", "traefik"), ("instance", "sut")]);
-    let when = |holds: bool| if holds { vec![base.clone()] } else { Vec::new() };
-    match alert {
-        "TraefikServiceAllServersDown" => {
-            let mut best = BTreeMap::<String, f64>::new();
-            for up in family("traefik_service_server_up") {
-                let best = best.entry(up.labels.value("service").to_owned()).or_default();
-                *best = best.max(up.value);
-            }
-            let down = best.into_iter().filter(|(_, best)| *best == 0.0);
-            down.map(|(service, _)| base.with("service", &service)).collect()
+    let series: Vec<_> = collection.series.iter().chain([&up]).map(target).collect();
+    let mut window = Window::default();
+    window.append(VIRTUAL_EPOCH, &series);
+    let evaluation = rule.expr().eval_instant(&window, VIRTUAL_EPOCH, &EvalOptions::default());
+    match evaluation.expect("the shipped expressions evaluate").value {
+        Value::Vector(elements) => {
+            elements.into_iter().map(|element| element.labels.with("alertname", alert)).collect()
         }
-        "TraefikDown" => when(collection.failure.is_some()),
-        "TraefikConfigErrors" => {
-            when(family("paramedic_traefik_config_errors").map(|s| s.value).sum::<f64>() > 0.0)
-        }
-        "TraefikRoutesGone" => {
-            when(family("paramedic_traefik_user_routers").any(|s| s.value == 0.0))
-        }
-        other => panic!("no expression for {other}"),
+        other => panic!("{alert} yields {other:?}"),
     }
 }
 

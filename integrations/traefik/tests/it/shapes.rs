@@ -61,12 +61,15 @@ const LEFT_OUT: &[&str] = &[
     "process_virtual_memory_max_bytes",
 ];
 
+fn client(bench: &Bench) -> HttpClient {
+    let tls = TlsSettings::new("test", &TlsTrust::Anyone).expect("no file is read");
+    let url = format!("http://{}", Address::new("sut.test", 1000));
+    HttpClient::new("test", &url, tls, None, &bench.environment).expect("a plain URL works")
+}
+
 async fn get(bench: &Bench, path: &'static str) -> paramedic_integration::HttpResponse {
-    let tls = TlsSettings::new("test", &TlsTrust::Anyone).unwrap();
-    let address = Address::new("sut.test", 1000);
-    let url = format!("http://{address}");
-    let client = HttpClient::new("test", &url, tls, None, &bench.environment).unwrap();
-    client.send(HttpRequest::get(UrlPath::fixed(path))).await.unwrap()
+    let request = HttpRequest::get(UrlPath::fixed(path));
+    client(bench).send(request).await.expect("the simulator answers")
 }
 
 #[tokio::test(start_paused = true)]
@@ -112,10 +115,7 @@ async fn the_simulator_has_the_quirks_of_the_real_one() {
     let beyond = get(&bench, "/api/http/services?page=99").await;
     assert_eq!(beyond.status.as_u16(), 400);
     assert_eq!(beyond.text(), "{\"message\":\"invalid request: page: 99, per_page: 100\"}\n");
-    let tls = TlsSettings::new("test", &TlsTrust::Anyone).unwrap();
-    let client =
-        HttpClient::new("test", "http://sut.test:1000", tls, None, &bench.environment).unwrap();
     let request =
         HttpRequest { method: Method::POST, ..HttpRequest::get(UrlPath::fixed("/api/version")) };
-    assert_eq!(client.send(request).await.unwrap().status.as_u16(), 405);
+    assert_eq!(client(&bench).send(request).await.unwrap().status.as_u16(), 405);
 }
