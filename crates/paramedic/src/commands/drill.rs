@@ -16,7 +16,7 @@ use crate::{exit, kinds};
 /// Exit code 1 when one falls short.
 ///
 /// Examples: paramedic drill; paramedic drill OPNsenseServiceDown; paramedic drill --fault
-/// unbound-crash --json
+/// unbound-lost-pid --timeline
 #[derive(Args)]
 pub struct DrillArgs {
     /// Only the faults that lead to this alert.
@@ -24,8 +24,11 @@ pub struct DrillArgs {
     /// Only this fault.
     #[arg(long, value_name = "ID")]
     fault: Option<String>,
-    /// Print every verdict as JSON.
+    /// Print what happened to each incident, line by line.
     #[arg(long)]
+    timeline: bool,
+    /// Print every verdict as JSON, timelines included.
+    #[arg(long, conflicts_with = "timeline")]
     json: bool,
 }
 
@@ -60,12 +63,12 @@ pub fn run(args: DrillArgs) -> anyhow::Result<ExitCode> {
     if args.json {
         println!("{}", serde_json::to_string_pretty(&verdicts)?);
     } else {
-        print_table(&verdicts);
+        print_table(&verdicts, args.timeline);
     }
     Ok(exit::answer(verdicts.iter().all(Verdict::passed)))
 }
 
-fn print_table(verdicts: &[Verdict]) {
+fn print_table(verdicts: &[Verdict], timeline: bool) {
     let width = |of: fn(&Verdict) -> usize, least: usize| {
         verdicts.iter().map(of).max().unwrap_or(0).max(least)
     };
@@ -93,6 +96,11 @@ fn print_table(verdicts: &[Verdict]) {
         );
         for shortcoming in &verdict.shortcomings {
             println!("       {shortcoming}");
+        }
+        if timeline {
+            for moment in &verdict.timeline {
+                println!("{:>10.0} s  {}", moment.after_s, moment.text);
+            }
         }
     }
     let passed = verdicts.iter().filter(|verdict| verdict.passed()).count();

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use paramedic_engine::{Command, Engine, Handle, Verb};
-use paramedic_incident::{Ending as Ended, Event, Incident, Stage};
+use paramedic_incident::{Ending as Ended, Event, Incident, Stage, timeline};
 use paramedic_integration::{Address, Ending, Environment, Fault, Integration, ScaledClock};
 use paramedic_journal::MemoryJournal;
 use paramedic_model::{Clock, IncidentId, Redactor, TimeMs};
@@ -65,6 +65,17 @@ pub struct Verdict {
     pub forbidden: Vec<String>,
     /// What went wrong, in words; empty where nothing did.
     pub shortcomings: Vec<String>,
+    /// What happened to the incident.
+    pub timeline: Vec<Moment>,
+}
+
+/// One line of a timeline.
+#[derive(Debug, Clone, Serialize)]
+pub struct Moment {
+    /// Seconds after the fault.
+    pub after_s: f64,
+    /// What happened.
+    pub text: String,
 }
 
 impl Verdict {
@@ -289,6 +300,10 @@ impl Drill {
         if !forbidden.is_empty() {
             self.fall_short(format!("forbidden: {}", forbidden.join(", ")));
         }
+        let moment = |(at, text): (TimeMs, String)| Moment {
+            after_s: at.since(self.injected).as_secs_f64(),
+            text,
+        };
         Ok(Verdict {
             kind: self.simulated.integration.catalog().kind,
             alert: fault.alert,
@@ -306,6 +321,7 @@ impl Drill {
             ending,
             forbidden,
             shortcomings: std::mem::take(&mut self.shortcomings),
+            timeline: incident.iter().flat_map(timeline).map(moment).collect(),
         })
     }
 }
