@@ -14,5 +14,7 @@ mod peer;
 mod real_traefik;
 /// One simulated system with the page that serves it.
 mod scene;
+/// Settings that cannot work.
+mod settings;
 /// The simulator's answers have the shape of recorded ones.
 mod shapes;
