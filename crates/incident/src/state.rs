@@ -232,9 +232,14 @@ impl Incident {
                 Some(act) => Want::Reconcile { step: act.step.clone(), intended: act.at },
                 None => Want::Nothing,
             },
-            Stage::Verifying { until } | Stage::Watching { until } => Want::Wake(*until),
-            Stage::Settled(Settled::LeftAlone) => Want::Wake(self.round_at + policy.recheck),
-            Stage::Settled(Settled::HandedOver)
+            Stage::Verifying { until } => Want::Wake(*until),
+            // A moment that would change nothing is not waited for, or the engine would spin.
+            Stage::Watching { until } if self.signal == Signal::Clear => Want::Wake(*until),
+            Stage::Settled(Settled::LeftAlone) if self.signal == Signal::Firing => {
+                Want::Wake(self.round_at + policy.recheck)
+            }
+            Stage::Watching { .. }
+            | Stage::Settled(_)
             | Stage::Waiting
             | Stage::Manual
             | Stage::Closed => Want::Nothing,
