@@ -12,7 +12,7 @@ use paramedic_model::Redactor;
 use paramedic_server::{Server, ServerOptions};
 use tokio::net::TcpListener;
 
-use crate::commands::serve::{log_to_stderr, write_token};
+use crate::commands::serve::{log_to_stderr, stopped, write_token};
 use crate::config::Config;
 use crate::lab::{LabBench, Simulated, listen};
 use crate::{assembly, exit, kinds};
@@ -110,12 +110,10 @@ async fn lab(args: LabArgs) -> anyhow::Result<ExitCode> {
         server.address(),
         folder.path().join("token").display()
     );
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     tokio::select! {
         result = running => result.context("the engine stopped")?,
         result = server.run() => result.context("the server stopped")?,
-        result = tokio::signal::ctrl_c() => result?,
-        _ = terminate.recv() => {}
+        result = stopped() => result?,
     }
     Ok(exit::answer(true))
 }

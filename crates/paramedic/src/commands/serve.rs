@@ -64,10 +64,20 @@ pub fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
         tokio::select! {
             result = running => result.context("the engine stopped")?,
             result = server.run() => result.context("the server stopped")?,
-            result = tokio::signal::ctrl_c() => result?,
+            result = stopped() => result?,
         }
         Ok(exit::answer(true))
     })
+}
+
+/// Returns when somebody wants the process to end: Ctrl-C, or a service manager.
+pub async fn stopped() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        result = tokio::signal::ctrl_c() => result,
+        _ = terminate.recv() => Ok(()),
+    }
 }
 
 /// Logs go to standard error, one line each.

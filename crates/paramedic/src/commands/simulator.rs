@@ -8,6 +8,7 @@ use paramedic_catalog::Settings;
 use paramedic_integration::{Address, ScaledClock};
 use tokio::net::TcpListener;
 
+use crate::commands::serve::stopped;
 use crate::lab::{Simulated, listen};
 use crate::{exit, kinds};
 
@@ -66,7 +67,7 @@ pub fn run(args: SimulatorArgs) -> anyhow::Result<ExitCode> {
             tokio::spawn(listen(listener, simulated.simulator.clone(), port));
         }
         println!("{}", serde_json::to_string_pretty(&describe(&simulated))?);
-        tokio::signal::ctrl_c().await?;
+        stopped().await?;
         Ok(exit::answer(true))
     })
 }
