@@ -445,6 +445,9 @@ fn exhausted(incident: &Incident, hand_over: impl Fn(String) -> Option<Event>) -
         Event::Diagnosed { likely: None, .. } if incident.opened.runbook.is_none() => {
             hand_over("no runbook serves this alert".to_owned())
         }
+        Event::Diagnosed { causes, .. } if causes.is_empty() => {
+            hand_over("the page is a checklist for a person".to_owned())
+        }
         Event::Diagnosed { likely: None, .. } => {
             hand_over("the diagnosis is inconclusive: no cause is supported".to_owned())
         }
