@@ -34,7 +34,7 @@ const fn post(path: &'static str) -> Allow {
     Allow { method: "POST", path }
 }
 
-/// All that a look may send. The POSTs read: logs and states are queried by POST, and the two
+/// All that a look may send. The POSTs read: logs are queried by POST, and the two
 /// diagnostic jobs (a DNS question, a ping) change nothing but their own short-lived job.
 pub(crate) const LOOKS: &[Allow] = &[
     get("/api/core/service/search"),
@@ -67,7 +67,6 @@ pub(crate) const LOOKS: &[Allow] = &[
     get("/api/diagnostics/system/systemTime"),
     get("/api/*/service/status"),
     post("/api/diagnostics/log/core/*"),
-    post("/api/diagnostics/firewall/query_states"),
     post("/api/diagnostics/dns_diagnostics/set"),
     post("/api/diagnostics/ping/set"),
     post("/api/diagnostics/ping/start/*"),

@@ -198,21 +198,41 @@ pub(crate) fn known(name: &str) -> &'static Known {
     KNOWN.iter().find(|known| known.name == name).unwrap_or(&PLAIN)
 }
 
-/// The words of configd's line about a start, stop or restart of this service, where `line` is one:
-/// `Restarting service (unbound)`, `Stopping service (openvpn 4444…)`.
-pub(crate) fn requested<'a>(line: &'a str, service: &Service) -> Option<&'a str> {
-    let (verb, rest) = line.split_once(" service (")?;
-    let (words, _) = rest.split_once(')')?;
-    let mut words = words.split_whitespace();
-    let verb = verb.rsplit(' ').next()?;
-    let names_it = words.next() == Some(service.name.as_str());
-    // A request without an instance meant every service of the name.
-    let instance_fits = match (words.next(), service.instance()) {
-        (Some(named), Some(instance)) => named == instance,
+/// What was requested of a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Request {
+    Start,
+    Stop,
+    Restart,
+}
+
+/// What a line of configd's log says was requested of `service`, where it says so: the list of
+/// services leaves `[id] Restarting service (unbound )`, a module `[id] stop kea daemon` or
+/// `[id] restart wireguard instance 4444…`.
+pub(crate) fn requested(line: &str, service: &Service) -> Option<Request> {
+    let text = match line.strip_prefix('[').and_then(|rest| rest.split_once("] ")) {
+        Some((_, text)) => text,
+        None => line,
+    };
+    let mut words =
+        text.split(|c: char| c.is_whitespace() || "()".contains(c)).filter(|word| !word.is_empty());
+    let request = match words.next()?.to_ascii_lowercase().as_str() {
+        "start" | "starting" => Request::Start,
+        "stop" | "stopping" => Request::Stop,
+        "restart" | "restarting" => Request::Restart,
+        _ => return None,
+    };
+    let module = known(&service.name).module;
+    let names_it = |word: &str| word == service.name || word.eq_ignore_ascii_case(module);
+    words.by_ref().find(|word| names_it(word))?;
+    // A request that names no instance meant every service of the name.
+    let filler = ["daemon", "service", "instance", "instances"];
+    let mut instances = words.filter(|word| !filler.contains(word)).peekable();
+    let fits = match (instances.peek().is_some(), service.instance()) {
+        (true, Some(instance)) => instances.any(|named| named == instance),
         _ => true,
     };
-    (names_it && instance_fits && ["Starting", "Stopping", "Restarting"].contains(&verb))
-        .then_some(verb)
+    fits.then_some(request)
 }
 
 #[cfg(test)]
@@ -228,16 +248,21 @@ mod tests {
             locked: false,
             running: false,
         };
-        let check = |line: &str, id: &str, verb: Option<&str>| {
-            assert_eq!(requested(line, &service(id)), verb, "{line:?} {id}");
+        let check = |line: &str, id: &str, request: Option<Request>| {
+            assert_eq!(requested(line, &service(id)), request, "{line:?} {id}");
         };
-        check("[a1] Restarting service (unbound )", "unbound", Some("Restarting"));
-        check("Stopping service (unbound)", "unbound", Some("Stopping"));
+        check("[a1] Restarting service (unbound )", "unbound", Some(Request::Restart));
+        check("Stopping service (unbound)", "unbound", Some(Request::Stop));
         check("Stopping service (unbound)", "unbound2", None);
-        check("Starting service (openvpn 1)", "openvpn/1", Some("Starting"));
+        check("Starting service (openvpn 1)", "openvpn/1", Some(Request::Start));
         check("Starting service (openvpn 1)", "openvpn/2", None);
-        check("Starting service (openvpn )", "openvpn/2", Some("Starting"));
+        check("Starting service (openvpn )", "openvpn/2", Some(Request::Start));
+        check("[a1] stop kea daemon", "kea-dhcp/v4", Some(Request::Stop));
+        check("[a1] restart wireguard instance 44-44", "wireguard/44-44", Some(Request::Restart));
+        check("[a1] restart wireguard instance 44-44", "wireguard/55-55", None);
+        check("[a1] get kea daemon status", "kea-dhcp/v4", None);
         check("Reloading service (unbound)", "unbound", None);
+        check("[", "unbound", None);
         check("service (", "unbound", None);
     }
 }

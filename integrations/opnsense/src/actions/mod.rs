@@ -22,7 +22,7 @@ use paramedic_model::{BoxFuture, Redactor, TimeMs};
 use serde_json::json;
 
 use crate::client::{Firewall, read};
-use crate::services::{Service, requested};
+use crate::services::{Request, Service, requested};
 
 mod guard;
 mod service;
@@ -150,19 +150,19 @@ impl Acting {
         }
     }
 
-    /// Asks configd's log whether one of `verbs` was requested for `service` since `intended`.
+    /// Asks configd's log whether one of `requests` was requested for `service` since `intended`.
     async fn requested_since(
         &self,
         service: &Service,
-        verbs: &[&str],
+        requests: &[Request],
         intended: TimeMs,
     ) -> Result<Happened, ProbeError> {
         // The firewall's log has whole seconds.
         const MARGIN: Duration = Duration::from_secs(1);
         let lines = self.firewall.log("configd", "", intended - MARGIN).await?;
-        let line = lines
-            .iter()
-            .find(|line| requested(&line.text, service).is_some_and(|verb| verbs.contains(&verb)));
+        let line = lines.iter().find(|line| {
+            requested(&line.text, service).is_some_and(|request| requests.contains(&request))
+        });
         if let Some(line) = line {
             return Ok(Happened::Yes(format!("configd logged at {}: {}", line.at, line.text)));
         }

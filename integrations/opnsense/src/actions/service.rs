@@ -11,7 +11,7 @@ use paramedic_model::TimeMs;
 
 use super::Acting;
 use super::guard::{Verdict, may_start, the_one_down};
-use crate::services::{Aim, Service};
+use crate::services::{Aim, Request, Service};
 
 /// What the privileges of the page call what these actions need.
 pub(super) const PRIVILEGE: &str = "Status: Services";
@@ -110,17 +110,17 @@ pub(super) async fn until_running(
     last
 }
 
-/// Whether configd saw one of `verbs` for the service since `intended`.
+/// Whether configd saw one of `requests` for the service since `intended`.
 pub(super) async fn happened(
     acting: &Acting,
     args: &Args,
-    verbs: &[&str],
+    requests: &[Request],
     intended: TimeMs,
 ) -> Result<Happened, ProbeError> {
     let listed = acting.firewall.services().await?;
     let mut verdict = Happened::Unknown("the firewall no longer lists the service".to_owned());
     for service in Aim::of(args).find(&listed) {
-        verdict = acting.requested_since(&service, verbs, intended).await?;
+        verdict = acting.requested_since(&service, requests, intended).await?;
         if matches!(verdict, Happened::Yes(_)) {
             break;
         }

@@ -7,18 +7,19 @@ use paramedic_catalog::{ActionSignature, Args, Risk};
 use paramedic_integration::{
     Acted, ActionError, Happened, HttpRequest, Look, Precondition, ProbeError, UrlPath,
 };
+use paramedic_model::TimeMs;
 
 use super::guard::{Verdict, may_start};
 use super::{Acting, Entry, service};
 use crate::json::field;
-use crate::services::{Aim, known};
+use crate::services::{Aim, Request, known};
 
 pub(super) const ENTRY: Entry = Entry {
     signature,
     precondition: |acting, args, look| Box::pin(precondition(acting, args, look)),
     blast_radius: |acting, args, _| Box::pin(service::blast_radius(acting, args)),
     act: |acting, args, _| Box::pin(act(acting, args)),
-    happened: |acting, args, _, _| Box::pin(happened(acting, args)),
+    happened: |acting, args, intended, _| Box::pin(happened(acting, args, intended)),
 };
 
 fn signature() -> ActionSignature {
@@ -70,14 +71,16 @@ async fn act(acting: &Acting, args: &Args) -> Result<Acted, ActionError> {
     service::until_running(acting, &service).await
 }
 
-/// A reconfigure leaves no line that is its own, so only the state can be told.
-async fn happened(acting: &Acting, args: &Args) -> Result<Happened, ProbeError> {
-    let listed = acting.firewall.services().await?;
-    let meant = Aim::of(args).find(&listed);
-    let state = match meant.as_slice() {
-        [] => "the service is no longer listed",
-        services if services.iter().all(|service| service.running) => "the service runs now",
-        _ => "the service is still down",
-    };
-    Ok(Happened::Unknown(format!("a reconfigure leaves no line of its own in a log; {state}")))
+/// A reconfigure starts the service, which most modules have configd log; where it is not logged,
+/// nothing follows.
+async fn happened(acting: &Acting, args: &Args, intended: TimeMs) -> Result<Happened, ProbeError> {
+    let requests = [Request::Start, Request::Restart];
+    Ok(match service::happened(acting, args, &requests, intended).await? {
+        Happened::No(_) => {
+            let reason =
+                "configd logged no start of it since then, but not every module's is logged";
+            Happened::Unknown(reason.to_owned())
+        }
+        told => told,
+    })
 }

@@ -3,7 +3,7 @@
 use paramedic_catalog::{ActionSignature, Risk};
 
 use super::{Entry, service};
-use crate::services::Aim;
+use crate::services::{Aim, Request};
 
 pub(super) const ENTRY: Entry = Entry {
     signature,
@@ -11,7 +11,7 @@ pub(super) const ENTRY: Entry = Entry {
     blast_radius: |acting, args, _| Box::pin(service::blast_radius(acting, args)),
     act: |acting, args, _| Box::pin(service::request(acting, args, "restart")),
     happened: |acting, args, intended, _| {
-        Box::pin(service::happened(acting, args, &["Restarting"], intended))
+        Box::pin(service::happened(acting, args, &[Request::Restart], intended))
     },
 };
 

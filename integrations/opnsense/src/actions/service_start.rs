@@ -4,7 +4,7 @@
 use paramedic_catalog::{ActionSignature, Risk};
 
 use super::{Entry, service};
-use crate::services::Aim;
+use crate::services::{Aim, Request};
 
 pub(super) const ENTRY: Entry = Entry {
     signature,
@@ -12,7 +12,7 @@ pub(super) const ENTRY: Entry = Entry {
     blast_radius: |acting, args, _| Box::pin(service::blast_radius(acting, args)),
     act: |acting, args, _| Box::pin(service::request(acting, args, "start")),
     happened: |acting, args, intended, _| {
-        Box::pin(service::happened(acting, args, &["Starting"], intended))
+        Box::pin(service::happened(acting, args, &[Request::Start], intended))
     },
 };
 

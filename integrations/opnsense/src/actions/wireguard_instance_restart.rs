@@ -15,7 +15,7 @@ use paramedic_model::TimeMs;
 use super::guard::{Verdict, busy_with_itself, or_no};
 use super::{Acting, Entry};
 use crate::probes::wireguard_endpoint::resolve;
-use crate::services::requested;
+use crate::services::{Request, requested};
 use crate::wireguard::{Aim, Config, PeerStatus, ServerConfig, endpoint_address};
 
 pub(super) const ENTRY: Entry = Entry {
@@ -118,7 +118,7 @@ async fn check(acting: &Acting, args: &Args, look: Look) -> Result<Verdict<Strin
         return no("the right address is in use already, so the far side does not answer");
     }
     let lines = firewall.log("configd", "", look.now - COOL_DOWN).await?;
-    if lines.iter().any(|line| requested(&line.text, service) == Some("Restarting")) {
+    if lines.iter().any(|line| requested(&line.text, service) == Some(Request::Restart)) {
         return no("it was restarted within the hour, and a second restart would not help");
     }
     let in_use = endpoint.map_or("none".to_owned(), |endpoint| endpoint.to_string());
@@ -213,5 +213,5 @@ async fn act(acting: &Acting, args: &Args, look: Look) -> Result<Acted, ActionEr
 async fn happened(acting: &Acting, args: &Args, intended: TimeMs) -> Result<Happened, ProbeError> {
     let services = acting.firewall.services().await?;
     let service = Aim::of(args).find_service(&services)?;
-    acting.requested_since(service, &["Restarting"], intended).await
+    acting.requested_since(service, &[Request::Restart], intended).await
 }

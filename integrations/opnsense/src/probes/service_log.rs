@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{Looked, count, evidence, line_excerpt, line_facts, lines_field, since_param};
 use crate::client::{Firewall, LogLine};
-use crate::services::{Aim, Known, Service, known, requested};
+use crate::services::{Aim, Known, Request, Service, known, requested};
 
 pub(super) fn signature() -> ProbeSignature {
     let mut params = Aim::params();
@@ -146,7 +146,7 @@ impl Findings {
     pub(crate) fn of(lines: &[LogLine], service: &Service) -> Self {
         let mut found = Self::default();
         let latest = lines.iter().find_map(|line| requested(&line.text, service));
-        found.stopped_by_request = latest == Some("Stopping");
+        found.stopped_by_request = latest == Some(Request::Stop);
         for line in lines {
             let text = line.text.as_str();
             let has = |parts: &[&str]| parts.iter().any(|part| text.contains(part));

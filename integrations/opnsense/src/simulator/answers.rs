@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use super::Release;
 use super::api::civil;
-use super::state::{Ping, Service, State, Trouble};
-use super::tunnels::{FarPeer, Instance};
+use super::state::{Service, State, Trouble};
+use super::{jobs, wireguard};
 
 /// What a path answers.
 pub(super) enum Answer {
@@ -77,7 +77,7 @@ pub(super) const ROUTES: &[Route] = &[
     route("core/hasync_status/services", 0, Dead::Rows, partner_services),
     route("core/backup/backups", 1, Dead::Unaffected, backups),
     route("core/backup/diff", 3, Dead::List, diff),
-    route("wireguard/service/show", 0, Dead::Rows, show),
+    route("wireguard/service/show", 0, Dead::Rows, wireguard::show),
     // The script is started without an instance, skips all work, and answers so.
     route("wireguard/service/restart", 0, Dead::Ok, |_, asked| {
         Answer::Json(json!({ "response": if asked.post { json!("OK") } else { json!([]) } }))
@@ -91,8 +91,8 @@ pub(super) const ROUTES: &[Route] = &[
     route("wireguard/general/get", 0, Dead::Unaffected, |_, _| {
         Answer::Json(json!({ "general": { "enabled": "1" } }))
     }),
-    route("wireguard/server/search_server", 0, Dead::Unaffected, servers),
-    route("wireguard/client/search_client", 0, Dead::Unaffected, clients),
+    route("wireguard/server/search_server", 0, Dead::Unaffected, wireguard::servers),
+    route("wireguard/client/search_client", 0, Dead::Unaffected, wireguard::clients),
     route("unbound/service/status", 0, Dead::Unaffected, |s, _| module_status(s, "unbound")),
     route("kea/service/status", 0, Dead::Unaffected, |s, _| module_status(s, "kea-dhcp")),
     route("quagga/service/status", 0, Dead::Unaffected, |s, _| module_status(s, "frr")),
@@ -135,22 +135,22 @@ pub(super) const ROUTES: &[Route] = &[
             { "device": "/dev/gpt/swapfs", "total": "2097152", "used": used.to_string() } ] }))
     }),
     route("diagnostics/system/system_time", 0, Dead::Error, time),
-    route("diagnostics/dns_diagnostics/set", 0, Dead::Ok, resolve),
-    route("diagnostics/ping/set", 0, Dead::Unaffected, ping_set),
+    route("diagnostics/dns_diagnostics/set", 0, Dead::Ok, jobs::resolve),
+    route("diagnostics/ping/set", 0, Dead::Unaffected, jobs::ping_set),
     route("diagnostics/ping/start", 1, Dead::Empty, |state, asked| {
         let now = state.now;
-        ping_call(state, asked, |ping| ping.started = Some(now))
+        jobs::ping_call(state, asked, |ping| ping.started = Some(now))
     }),
     route("diagnostics/ping/stop", 1, Dead::Empty, |state, asked| {
         let now = state.now;
-        ping_call(state, asked, |ping| ping.stopped = Some(now))
+        jobs::ping_call(state, asked, |ping| ping.stopped = Some(now))
     }),
     route("diagnostics/ping/remove", 1, Dead::Empty, |state, asked| {
-        let answer = ping_call(state, asked, |_| {});
+        let answer = jobs::ping_call(state, asked, |_| {});
         state.pings.remove(asked.params[0].as_str());
         answer
     }),
-    route("diagnostics/ping/search_jobs", 0, Dead::Rows, ping_jobs),
+    route("diagnostics/ping/search_jobs", 0, Dead::Rows, jobs::ping_jobs),
 ];
 
 impl State {
@@ -162,7 +162,7 @@ impl State {
 }
 
 /// A record-set grid: parameters only from a POST body, words of the phrase ANDed.
-fn grid(rows: Vec<Value>, asked: &Asked) -> Value {
+pub(super) fn grid(rows: Vec<Value>, asked: &Asked) -> Value {
     let phrase = asked.body["searchPhrase"].as_str().unwrap_or("").to_lowercase();
     let hit = |row: &Value| {
         let text = row.to_string().to_lowercase();
@@ -308,113 +308,6 @@ fn diff(state: &mut State, asked: &Asked) -> Answer {
     lines.extend(revision.diff.iter().cloned());
     let escape = |line: &String| line.replace('<', "&lt;").replace('>', "&gt;");
     Answer::Json(json!({ "items": lines.iter().map(escape).collect::<Vec<_>>() }))
-}
-
-fn show(state: &mut State, asked: &Asked) -> Answer {
-    let old = state.release == Release::V25_1;
-    let mut rows = Vec::new();
-    for instance in &state.instances {
-        rows.push(interface_row(instance, old));
-        let on_it = |peer: &&FarPeer| peer.instance == instance.uuid && peer.loaded.present;
-        for peer in state.peers.iter().filter(on_it) {
-            rows.push(peer_row(peer, instance, state.now, old));
-        }
-    }
-    Answer::Json(grid(rows, asked))
-}
-
-fn interface_row(instance: &Instance, old: bool) -> Value {
-    let port = instance.port.to_string();
-    let mut row = json!({
-        "if": instance.device, "type": "interface", "public-key": instance.public_key,
-        "listen-port": port, "fwmark": "off", "endpoint": port,
-        "status": if instance.up { "up" } else { "down" }, "name": instance.name,
-        "latest-handshake-age": null, "latest-handshake-epoch": null,
-        "peer-status": "offline", "ifname": instance.name,
-    });
-    strip_status(&mut row, old);
-    row
-}
-
-fn peer_row(peer: &FarPeer, instance: &Instance, now: TimeMs, old: bool) -> Value {
-    const ONLINE_S: i64 = 300;
-    let figures = peer.figures(instance.created, now);
-    let handshake = figures.handshake.map_or(0, |at| at.0 / 1000);
-    let age = figures.handshake.map(|at| now.0 / 1000 - at.0 / 1000);
-    let status = match age {
-        None => "offline",
-        Some(age) if age <= ONLINE_S => "online",
-        Some(_) => "stale",
-    };
-    let mut row = json!({
-        "if": instance.device, "type": "peer", "public-key": peer.public_key,
-        "endpoint": figures.endpoint.as_deref().unwrap_or("(none)"),
-        "allowed-ips": peer.loaded.allowed_ips, "latest-handshake": handshake,
-        "transfer-rx": figures.rx_bytes, "transfer-tx": figures.tx_bytes,
-        "persistent-keepalive": peer.loaded.keepalive, "name": peer.name,
-        "latest-handshake-age": age,
-        "latest-handshake-epoch": figures.handshake
-            .map(|at| civil(at).strftime("%Y-%m-%d %H:%M:%S").to_string()),
-        "peer-status": status, "ifname": instance.name,
-    });
-    strip_status(&mut row, old);
-    row
-}
-
-/// Before 25.1.2 there was no status of a peer.
-fn strip_status(row: &mut Value, old: bool) {
-    if let (true, Some(fields)) = (old, row.as_object_mut()) {
-        fields.retain(|name, _| name != "peer-status" && !name.starts_with("latest-handshake-"));
-    }
-}
-
-fn servers(state: &mut State, asked: &Asked) -> Answer {
-    let row = |instance: &Instance| {
-        let on_it = state.peers.iter().filter(|peer| peer.instance == instance.uuid);
-        let names: Vec<_> = on_it.clone().map(|peer| peer.name).collect();
-        let ids: Vec<_> = on_it.map(|peer| peer.uuid).collect();
-        if state.release == Release::V25_1 {
-            return json!({
-                "uuid": instance.uuid, "enabled": "1", "instance": "0",
-                "peers": names.join(","), "name": instance.name, "pubkey": instance.public_key,
-                "port": instance.port.to_string(), "tunneladdress": "10.9.0.1/16",
-                "interface": instance.device,
-            });
-        }
-        json!({
-            "uuid": instance.uuid, "enabled": "1", "name": instance.name, "instance": "0",
-            "pubkey": instance.public_key,
-            "privkey": "cHJpdmF0ZSBrZXkgb2YgdGhlIGZpcmV3YWxsCg==",
-            "port": instance.port.to_string(), "mtu": "", "dns": "",
-            "tunneladdress": "10.9.0.1/16", "disableroutes": "0", "gateway": "",
-            "carp_depend_on": if instance.depends_on_carp { "77777777-7777-4777-8777-777777777777" }
-                else { "" },
-            "peers": ids.join(","), "%peers": names.join(","), "debug": "0",
-            "interface": instance.device,
-        })
-    };
-    Answer::Json(grid(state.instances.iter().map(row).collect(), asked))
-}
-
-fn clients(state: &mut State, asked: &Asked) -> Answer {
-    let name_of = |uuid: &str| {
-        state.instances.iter().find(|instance| instance.uuid == uuid).map_or("", |i| i.name)
-    };
-    let row = |peer: &FarPeer| {
-        let mut row = json!({
-            "uuid": peer.uuid, "enabled": "1", "name": peer.name, "pubkey": peer.public_key,
-            "tunneladdress": peer.allowed_ips, "serveraddress": peer.address,
-            "serverport": peer.port, "servers": name_of(peer.instance),
-        });
-        if state.release != Release::V25_1 {
-            row["psk"] = json!("cHJlLXNoYXJlZCBrZXkgb2YgdGhlIHR1bm5lbAo=");
-            row["keepalive"] = json!(peer.keepalive);
-            row["servers"] = json!(peer.instance);
-            row["%servers"] = json!(name_of(peer.instance));
-        }
-        row
-    };
-    Answer::Json(grid(state.peers.iter().map(row).collect(), asked))
 }
 
 fn gateways(state: &mut State, asked: &Asked) -> Answer {
@@ -593,54 +486,4 @@ fn time(state: &mut State, _asked: &Asked) -> Answer {
         "uptime": uptime, "datetime": text(state.now), "boottime": text(state.booted),
         "config": text(state.booted), "loadavg": "0.35, 0.30, 0.28",
     }))
-}
-
-fn resolve(state: &mut State, asked: &Asked) -> Answer {
-    let name = asked.body["dns"]["settings"]["hostname"].as_str().unwrap_or("");
-    let response = match state.names.get(name).filter(|_| state.wan_up) {
-        Some(address) => json!({ "A": {
-            "answers": [format!("{name}.\t300\tIN\tA\t{address}")],
-            "query_time": "12 msec", "server": "127.0.0.1" } }),
-        None => json!({}),
-    };
-    Answer::Json(json!({ "result": "ok", "response": response }))
-}
-
-fn ping_set(state: &mut State, asked: &Asked) -> Answer {
-    let target = asked.body["ping"]["settings"]["hostname"].as_str().unwrap_or("").to_owned();
-    if target.is_empty() {
-        let reason = json!({ "ping.settings.hostname": "A value is required." });
-        return Answer::Json(json!({ "result": "failed", "validations": reason }));
-    }
-    let id = state.next_id();
-    state.pings.insert(id.clone(), Ping { target, started: None, stopped: None });
-    Answer::Json(json!({ "result": "ok", "uuid": id }))
-}
-
-fn ping_call(state: &mut State, asked: &Asked, change: impl Fn(&mut Ping)) -> Answer {
-    match state.pings.get_mut(asked.params[0].as_str()) {
-        Some(ping) if asked.post => {
-            change(ping);
-            Answer::Json(json!({ "status": "ok", "stopped_processes": 1 }))
-        }
-        _ => Answer::Json(json!({ "status": "failed" })),
-    }
-}
-
-fn ping_jobs(state: &mut State, asked: &Asked) -> Answer {
-    let row = |(id, ping): (&String, &Ping)| {
-        let until = ping.stopped.unwrap_or(state.now);
-        let sent = ping.started.map_or(0, |at| until.since(at).as_secs());
-        let dark = !state.wan_up || state.dark.contains(&ping.target.as_str());
-        let received = if dark { 0 } else { sent };
-        let running = ping.started.is_some() && ping.stopped.is_none();
-        json!({
-            "id": id, "hostname": ping.target, "fam": "ip",
-            "status": if running { "running" } else { "stopped" },
-            "loss": if dark { "100.00 %" } else { "0.00 %" },
-            "send": sent, "received": received, "min": null, "avg": null, "max": null,
-            "std-dev": null, "last_error": null,
-        })
-    };
-    Answer::Json(grid(state.pings.iter().map(row).collect(), asked))
 }

@@ -36,6 +36,8 @@ impl State {
             let meant: Vec<_> =
                 meant.filter(|uuid| instance.is_none_or(|instance| instance == *uuid)).collect();
             for uuid in meant {
+                let text = format!("[{}] {verb} wireguard instance {uuid}", self.next_id());
+                self.log("configd", "Notice", "configd.py", text);
                 if verb != "stop" {
                     self.create_instance(uuid);
                 }
@@ -88,6 +90,10 @@ impl State {
                 if self.trouble == Some(("kea-dhcp", Trouble::Template)) {
                     self.fail_start("kea-dhcp");
                     return Err("Kea");
+                }
+                for verb in ["stop", "start"] {
+                    let text = format!("[{}] {verb} kea daemon", self.next_id());
+                    self.log("configd", "Notice", "configd.py", text);
                 }
                 self.start("kea-dhcp", true);
             }

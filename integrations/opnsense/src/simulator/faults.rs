@@ -373,7 +373,9 @@ impl State {
             }
             "endpoint-unresolved" => {
                 self.created_before(WGSITE, MINUTE * 12);
-                let text = "Name does not resolve: `branch-b.example.net:51820' (wg0)";
+                let text = "The command </usr/bin/wg syncconf wg0 /usr/local/etc/wireguard/wg0.conf> \
+                            returned exit code 1 and the output was \"Name does not resolve: \
+                            `branch-b.example.net:51820'\"";
                 self.log_at(now - MINUTE * 12, "system", "Error", "wireguard", text);
                 if let Some(peer) = self.peer_mut("branch-b") {
                     peer.loaded.endpoint = None;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   api      one request: route (404), key (401), privilege (403), body (400), back end, answer
-//!   answers  what each path answers, from the state
+//!   answers  what each path answers, from the state; `wireguard` and `jobs` for those pages
 //!   changes  what each path changes, and whether that was right
 //!   state    services, tunnels, logs, disks; the far sides of the tunnels as functions of time
 //!   faults   one switch per root cause
@@ -31,8 +31,10 @@ mod answers;
 mod api;
 mod changes;
 mod faults;
+mod jobs;
 mod state;
 mod tunnels;
+mod wireguard;
 
 use state::State;
 

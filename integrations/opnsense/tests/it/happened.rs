@@ -49,13 +49,17 @@ async fn a_request_before_the_intent_is_another_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reconfigure_leaves_no_trace_and_says_so() {
+async fn a_reconfigure_is_told_by_the_start_or_not_at_all() {
     let bench = Bench::new(&Opnsense);
     bench.simulator.inject("kea-broken-file").expect("a declared fault");
     let run = bench.system.kit.action("service-reconfigure").expect("in the kit");
     let args = args("service-reconfigure", &[("service", "kea-dhcp")]).expect("they fit");
-    let verdict = run.happened(&args, bench.clock.now(), bench.look(0)).await.expect("it can look");
-    assert!(matches!(verdict, Happened::Unknown(_)), "{verdict:?}");
+    let intended = bench.clock.now();
+    let before = run.happened(&args, intended, bench.look(0)).await.expect("it can look");
+    assert!(matches!(before, Happened::Unknown(_)), "{before:?}");
+    run.act(&args, bench.look(0)).await.expect("it repairs");
+    let after = run.happened(&args, intended, bench.look(0)).await.expect("it can look");
+    assert!(matches!(after, Happened::Yes(_)), "{after:?}");
 }
 
 #[test]
