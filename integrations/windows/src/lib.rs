@@ -68,6 +68,6 @@ impl Integration for Windows {
     }
 
     fn simulator(&self) -> Option<&dyn SimulatorFactory> {
-        None
+        Some(&simulator::FACTORY)
     }
 }

@@ -18,11 +18,9 @@ pub(crate) mod xml;
 
 pub(crate) use message::{Message, Page, fault_code};
 pub(crate) use session::{Denials, Endpoint, ExchangeError, Identity, Scheme, Session};
-pub(crate) use wql::{Namespace, Query};
+pub(crate) use wql::{Namespace, Query, dmtf};
 pub(crate) use xml::Element;
 
-#[cfg(test)]
-pub(crate) use wql::dmtf;
 
 /// The first words of a text on one line, for a message.
 pub(crate) fn shorten(text: &str) -> String {
