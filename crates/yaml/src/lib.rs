@@ -12,6 +12,10 @@ use std::ops::Range;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{Location, Spanned};
 
+/// How deep lists and maps may stand in one another. Reading them recurses, and a thread's stack
+/// must be enough for it without optimisation as well.
+pub const DEPTH_MAX: usize = 24;
+
 /// A line and a column, both counted from 1; zero where there is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
@@ -69,7 +73,9 @@ pub struct Key {
 ///
 /// The place and the reason, without the word "yaml".
 pub fn read(text: &str) -> Result<Vec<Node>, (Place, String)> {
-    let documents: Vec<Spanned<Raw>> = serde_saphyr::from_multiple(text).map_err(|error| {
+    let options = serde_saphyr::options! { budget: serde_saphyr::budget! { max_depth: DEPTH_MAX } };
+    let documents = serde_saphyr::from_multiple_with_options(text, options);
+    let documents: Vec<Spanned<Raw>> = documents.map_err(|error| {
         let place = error.location().map_or(Place::default(), Place::from);
         // The library appends an excerpt; the place is printed by us, for every mistake alike.
         let reason = error.without_snippet().to_string();
@@ -317,7 +323,7 @@ pub fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
 }
 
 /// How many characters must be changed, added or removed to make one from the other.
-fn distance(a: &str, b: &str) -> usize {
+pub fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, ca) in a.chars().enumerate() {
@@ -363,6 +369,16 @@ mod tests {
         let node = &read(text).expect("parses")[0];
         let Kind::Map(pairs) = &node.kind else { panic!("a map") };
         assert_eq!(pairs[0].1.place_in_value(7, text), Place { line: 2, column: 9 });
+    }
+
+    #[test]
+    fn what_is_too_deep_is_refused() {
+        assert!(read(&"- ".repeat(DEPTH_MAX)).is_ok());
+        for piece in ["- ", "{a: ", "[", "? "] {
+            for count in [DEPTH_MAX + 1, 20_000] {
+                assert!(read(&piece.repeat(count)).is_err(), "{piece:?}");
+            }
+        }
     }
 
     #[test]
