@@ -59,7 +59,7 @@ fn test() -> Result<()> {
     tidy::check(&root())?;
     run("cargo", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
     if peers::is_here("cargo-deny") {
-        run("cargo", &["deny", "--offline", "check", "bans", "licenses", "sources"])?;
+        run("cargo", &["deny", "check", "bans", "licenses", "sources"])?;
     } else {
         peers::absent("cargo-deny", "the check of licences and bans")?;
     }
