@@ -9,7 +9,7 @@ use crate::cause::{Confidence, Remedy};
 use crate::error::Mistake;
 use crate::outline::Block;
 use crate::step::{Argument, TIMEOUT_DEFAULT, VERIFY_DEFAULT};
-use crate::yaml::{self, Kind, Node, Table};
+use crate::yaml::{Node, Table};
 use crate::{ActionStep, Condition, Manual, ProbeStep, Template, Uses, With, Work};
 
 /// The longest time that a step may take or ask for.
@@ -153,10 +153,10 @@ pub(crate) fn cause(block: &Block, mistakes: &mut Vec<Mistake>) -> Option<BoundC
             })
         });
         let fix = table.read_required("fix", |node| {
-            let item = |item: &Node| Ok((item.text("fix")?.to_owned(), item.at));
-            node.list("fix")?.iter().map(item).collect::<Result<Vec<_>, Mistake>>()
+            let item = |item: Node<'_>| Ok((item.text("fix")?.to_owned(), item.at()));
+            node.list("fix")?.map(item).collect::<Result<Vec<_>, Mistake>>()
         });
-        let why = table.read("why", |node| Ok((template(node, "why")?, node.at)));
+        let why = table.read("why", |node| Ok((template(node, "why")?, node.at())));
         let (fix, fix_at): (Vec<_>, Vec<_>) = fix?.into_iter().unzip();
         let remedy = match (fix.is_empty(), why) {
             (false, None) => Remedy::Fix(fix),
@@ -186,14 +186,14 @@ fn table<T>(
 where
     T: Broken,
 {
-    let node = match yaml::read(&block.yaml) {
+    let node = match block.yaml.read() {
         Ok(node) => node,
         Err(mistake) => {
             mistakes.push(mistake);
             return T::broken();
         }
     };
-    let mut table = Table::new(&node, what, block.at);
+    let mut table = Table::new(node.as_ref(), &block.yaml, what, block.at);
     let result = read(&mut table);
     mistakes.extend(table.finish());
     result
@@ -216,28 +216,28 @@ impl Broken for Option<BoundCause> {
     }
 }
 
-fn uses(node: &Node) -> Result<Uses, Mistake> {
+fn uses(node: Node<'_>) -> Result<Uses, Mistake> {
     let text = node.text("uses")?;
-    Uses::parse(text, node.at).ok_or_else(|| {
+    Uses::parse(text, node.at()).ok_or_else(|| {
         node.mistake(format!("`uses` must be of the form kind/name, not `{text}`"))
             .hint("`paramedic catalog` prints what there is")
     })
 }
 
 /// An id that is only ever listed.
-fn id(node: &Node) -> Result<(String, usize), Mistake> {
+fn id(node: Node<'_>) -> Result<(String, usize), Mistake> {
     let text = node.text("id")?;
     let fits = text.starts_with(|c: char| c.is_ascii_lowercase())
         && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c));
     if fits {
-        return Ok((text.to_owned(), node.at));
+        return Ok((text.to_owned(), node.at()));
     }
     let message = format!("the id `{text}` may hold only a-z, 0-9, `-` and `_`, a letter first");
     Err(node.mistake(message))
 }
 
 /// An id that conditions read: a minus sign would be one.
-fn evidence_id(node: &Node) -> Result<(String, usize), Mistake> {
+fn evidence_id(node: Node<'_>) -> Result<(String, usize), Mistake> {
     let (text, at) = id(node)?;
     if text.contains('-') {
         let message = format!("conditions cannot read a probe with the id `{text}`");
@@ -250,38 +250,30 @@ fn evidence_id(node: &Node) -> Result<(String, usize), Mistake> {
     Ok((text, at))
 }
 
-fn with(node: &Node) -> Result<With, Mistake> {
-    let argument = |(name, value): &(Node, Node)| {
-        let template = template(value, name.as_key())?;
-        Ok(Argument { name: name.as_key().to_owned(), name_at: name.at, value: template })
+fn with(node: Node<'_>) -> Result<With, Mistake> {
+    let argument = |(name, name_at, value): (&str, usize, Node<'_>)| {
+        Ok(Argument { name: name.to_owned(), name_at, value: template(value, name)? })
     };
-    node.pairs("`with`")?.iter().map(argument).collect::<Result<_, Mistake>>().map(With)
+    node.pairs("`with`")?.into_iter().map(argument).collect::<Result<_, Mistake>>().map(With)
 }
 
-fn template(node: &Node, key: &str) -> Result<Template, Mistake> {
-    let text = match &node.kind {
-        Kind::Null => "",
-        _ => node.text(key)?,
-    };
-    Template::parse(text, node.at).map_err(|error| {
-        let mut at = node.at;
-        if node.verbatim {
-            let lines = text.split_inclusive('\n').take(error.line().saturating_sub(1));
-            at += lines.map(str::len).sum::<usize>() + error.column() - 1;
-        }
-        Mistake::new(at, format!("`{key}` is no template: {}", error.reason()))
+fn template(node: Node<'_>, key: &str) -> Result<Template, Mistake> {
+    let text = node.text_or_empty(key)?;
+    Template::parse(text, node.at_byte(0)).map_err(|error| {
+        let lines = text.split_inclusive('\n').take(error.line().saturating_sub(1));
+        let offset = lines.map(str::len).sum::<usize>() + error.column() - 1;
+        let message = format!("`{key}` is no template: {}", error.reason());
+        Mistake::new(node.at_byte(offset), message)
     })
 }
 
-fn condition(node: &Node) -> Result<Condition, Mistake> {
-    let text = node.text("when")?;
-    Condition::parse(text, node.at, node.verbatim).map_err(|error| {
-        let at = if node.verbatim { node.at + error.at } else { node.at };
-        Mistake::new(at, error.message)
-    })
+fn condition(node: Node<'_>) -> Result<Condition, Mistake> {
+    let at = |offset| node.at_byte(offset);
+    Condition::parse(node.text("when")?, at)
+        .map_err(|error| Mistake::new(node.at_byte(error.at), error.message))
 }
 
-fn approval(node: &Node) -> Result<Approval, Mistake> {
+fn approval(node: Node<'_>) -> Result<Approval, Mistake> {
     let word = node.text("approval")?;
     Approval::parse(word).ok_or_else(|| {
         node.mistake(format!("no approval is called `{word}`")).near(
@@ -291,7 +283,7 @@ fn approval(node: &Node) -> Result<Approval, Mistake> {
     })
 }
 
-fn duration(node: &Node, key: &str) -> Result<Duration, Mistake> {
+fn duration(node: Node<'_>, key: &str) -> Result<Duration, Mistake> {
     let text = node.text(key)?;
     let fits = parse_duration(text).ok().filter(|d| !d.is_zero() && *d <= DURATION_MAX);
     fits.ok_or_else(|| {

@@ -42,9 +42,10 @@ pub struct Condition {
     pub(crate) expr: Arc<IdedExpr>,
     /// Where each node stands in the text, in bytes.
     spans: Arc<BTreeMap<u64, Range<usize>>>,
-    /// The first byte on the page, and whether the page has the text letter by letter from there.
+    /// Where each node begins on the page.
+    places: Arc<BTreeMap<u64, usize>>,
+    /// Where the whole begins on the page.
     pub(crate) at: usize,
-    pub(crate) verbatim: bool,
 }
 
 /// Whether a condition holds.
@@ -103,8 +104,11 @@ pub(crate) struct ConditionError {
 }
 
 impl Condition {
-    /// Reads `text`, which stands at the byte `at` of its page.
-    pub(crate) fn parse(text: &str, at: usize, verbatim: bool) -> Result<Self, ConditionError> {
+    /// Reads `text`; `on_page` tells where a byte of it stands on the page.
+    pub(crate) fn parse(
+        text: &str,
+        on_page: impl Fn(usize) -> usize,
+    ) -> Result<Self, ConditionError> {
         if text.len() > CONDITION_BYTES_MAX {
             let message = format!("a condition has at most {CONDITION_BYTES_MAX} bytes");
             return Err(ConditionError { at: 0, message });
@@ -135,8 +139,14 @@ impl Condition {
             let at = source.offset_for(id).and_then(|(start, _)| bytes.get(start as usize));
             ConditionError { at: at.copied().unwrap_or(0), message: message.to_owned() }
         })?;
-        let (expr, spans) = (Arc::new(expr), Arc::new(spans));
-        Ok(Self { text: text.into(), expr, spans, at, verbatim })
+        let places = spans.iter().map(|(id, span)| (*id, on_page(span.start))).collect();
+        Ok(Self {
+            text: text.into(),
+            expr: Arc::new(expr),
+            spans: Arc::new(spans),
+            places: Arc::new(places),
+            at: on_page(0),
+        })
     }
 
     /// As written.
@@ -199,13 +209,13 @@ impl Condition {
 
     /// Where the node stands on the page, as well as that is known.
     pub(crate) fn place_of(&self, expr: &IdedExpr) -> usize {
-        let mut start = None::<usize>;
+        let mut first = None::<(usize, u64)>;
         let _ = measure(expr, 0, 0, &mut |id, _| {
             if let Some(span) = self.spans.get(&id) {
-                start = Some(start.map_or(span.start, |at| at.min(span.start)));
+                first = first.into_iter().chain([(span.start, id)]).min();
             }
         });
-        if self.verbatim { self.at + start.unwrap_or(0) } else { self.at }
+        first.and_then(|(_, id)| self.places.get(&id)).copied().unwrap_or(self.at)
     }
 }
 

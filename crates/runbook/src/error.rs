@@ -1,5 +1,7 @@
 use std::fmt;
 
+use paramedic_yaml::nearest;
+
 /// A mistake on a page, at its place.
 ///
 /// Prints as `page.md:12:5: unknown key `us`; did you mean `uses`?`.
@@ -74,27 +76,4 @@ pub(crate) fn place(source: &str, at: usize) -> (usize, usize) {
     let before = &source[..at];
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
     (1 + before.matches('\n').count(), 1 + before[line_start..].chars().count())
-}
-
-/// The known word that `word` was probably meant to be.
-pub(crate) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
-    // A third of the letters may differ: enough for a typo, too little for another word.
-    let limit = word.chars().count() / 3 + 1;
-    let distances = known.iter().map(|near| (distance(word, near), *near));
-    distances.filter(|(distance, _)| *distance <= limit).min().map(|(_, near)| near)
-}
-
-/// The number of letters to insert, delete or replace to make `b` of `a`.
-pub(crate) fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(row[j + 1] + 1);
-        }
-    }
-    row[b.len()]
 }

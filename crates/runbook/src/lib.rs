@@ -90,7 +90,7 @@ mod yaml;
 pub use cause::{Cause, Confidence, Diagnosis, JudgedCause, Remedy};
 pub use condition::{CONDITION_BYTES_MAX, Condition, Gap, Judgement};
 pub use error::PageError;
-pub use page::{EmbeddedRule, FORMAT, PAGE_BYTES_MAX, Runbook, SectionKind};
+pub use page::{EmbeddedRule, FORMAT, ITEMS_MAX, PAGE_BYTES_MAX, Runbook, SectionKind};
 pub use situation::{Alert, Finding, Situation, System};
 pub use step::{
     ActionStep, ArgumentError, Manual, Phase, ProbeStep, Step, TIMEOUT_DEFAULT, Uses,

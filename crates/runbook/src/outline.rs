@@ -2,9 +2,10 @@
 
 use std::ops::Range;
 
+use paramedic_yaml::distance;
 use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 
-use crate::error::{Mistake, distance};
+use crate::error::Mistake;
 use crate::page::{EmbeddedRule, Section, SectionKind};
 use crate::shortcode::Plain;
 use crate::step::Phase;

@@ -2,15 +2,20 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 
+use paramedic_yaml::distance;
+
 use crate::block::{self, Bound};
-use crate::error::{Mistake, distance};
+use crate::error::Mistake;
 use crate::outline::{self, BlockKind, Events, Item, Outline};
 use crate::shortcode;
-use crate::yaml::{self, Excerpt, Kind, Node, Table};
+use crate::yaml::{Excerpt, Table};
 use crate::{Cause, Manual, PageError, Phase, Step, Work};
 
 /// The largest page, in bytes.
 pub const PAGE_BYTES_MAX: usize = 256 * 1024;
+
+/// The most steps, and the most causes, that a page may have.
+pub const ITEMS_MAX: usize = 200;
 
 /// The version of the fenced blocks that this release reads: `paramedic: 1` in the front matter,
 /// where a page wants to be refused by a release that does not.
@@ -172,6 +177,16 @@ fn build(name: &str, text: &str, mistakes: &mut Vec<Mistake>) -> Option<Runbook>
         let mistake = Mistake::new(front_end, "the page has no section that a runbook has");
         mistakes.push(mistake.hint("its headings are Meaning, Impact, Diagnosis, Mitigation"));
     }
+    for (what, item) in [
+        ("steps", outline.steps.get(ITEMS_MAX).map(|(_, item)| item.span.start)),
+        ("causes", outline.causes.get(ITEMS_MAX).map(|item| item.span.start)),
+    ] {
+        if let Some(at) = item {
+            mistakes.push(Mistake::new(at, format!("a page has at most {ITEMS_MAX} {what}")));
+        }
+    }
+    outline.steps.truncate(ITEMS_MAX);
+    outline.causes.truncate(ITEMS_MAX);
     let title = front.title.or(outline.heading.take()).unwrap_or_default();
     if title.is_empty() {
         let mistake = Mistake::new(0, "the page has no title");
@@ -228,8 +243,11 @@ fn front_matter(text: &str, mistakes: &mut Vec<Mistake>) -> (FrontMatter, usize)
         if ["---", "..."].contains(&line.trim_end()) {
             let mut excerpt = Excerpt::default();
             excerpt.push(&text[yaml_at..at], yaml_at);
-            let front = match yaml::read(&excerpt) {
-                Ok(node) => read_front_matter(&node, yaml_at, mistakes),
+            let front = match excerpt.read() {
+                Ok(node) => {
+                    let table = Table::new(node.as_ref(), &excerpt, "the front matter", yaml_at);
+                    read_front_matter(table, mistakes)
+                }
                 Err(mistake) => {
                     mistakes.push(mistake);
                     FrontMatter::default()
@@ -243,20 +261,15 @@ fn front_matter(text: &str, mistakes: &mut Vec<Mistake>) -> (FrontMatter, usize)
     (FrontMatter::default(), start)
 }
 
-fn read_front_matter(node: &Node, at: usize, mistakes: &mut Vec<Mistake>) -> FrontMatter {
+fn read_front_matter(mut table: Table<'_>, mistakes: &mut Vec<Mistake>) -> FrontMatter {
     // Any other key belongs to whoever else shows the page.
     const OURS: [&str; 5] = ["title", "alerts", "systems", "advice", "paramedic"];
-    let mut table = Table::new(node, "the front matter", at);
-    let texts = |node: &Node, key: &str| match &node.kind {
-        Kind::Scalar(text) => Ok(vec![text.clone()]),
-        _ => node.list(key)?.iter().map(|item| item.text(key).map(str::to_owned)).collect(),
-    };
     let front = FrontMatter {
         title: table.read("title", |node| node.text("title").map(|t| t.trim().to_owned())),
-        alerts: table.read("alerts", |node| texts(node, "alerts")).unwrap_or_default(),
-        systems_at: table.get("systems").map_or(at, |node| node.at),
-        systems: table.read("systems", |node| texts(node, "systems")).unwrap_or_default(),
-        advice: table.read("advice", |node| texts(node, "advice")).unwrap_or_default(),
+        alerts: table.read("alerts", |node| node.texts("alerts")).unwrap_or_default(),
+        systems_at: table.get("systems").map_or(0, |node| node.at()),
+        systems: table.read("systems", |node| node.texts("systems")).unwrap_or_default(),
+        advice: table.read("advice", |node| node.texts("advice")).unwrap_or_default(),
     };
     table.read("paramedic", |node| match node.text("paramedic")? {
         FORMAT => Ok(()),
@@ -266,10 +279,9 @@ fn read_front_matter(node: &Node, at: usize, mistakes: &mut Vec<Mistake>) -> Fro
         }
     });
     mistakes.append(&mut table.mistakes);
-    for (name, _) in node.pairs("the front matter").unwrap_or_default() {
-        let key = name.as_key();
+    for (key, at) in table.keys() {
         if let Some(near) = OURS.into_iter().find(|ours| distance(key, ours) == 1) {
-            let mistake = name.mistake(format!("the front matter has no key `{key}`"));
+            let mistake = Mistake::new(at, format!("the front matter has no key `{key}`"));
             mistakes.push(mistake.hint(format!("did you mean `{near}`?")));
         }
     }

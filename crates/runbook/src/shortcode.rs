@@ -50,6 +50,8 @@ pub(crate) fn strip(page: &str) -> Plain {
 /// The next shortcode from `from` on, with its braces.
 fn next(page: &str, from: usize) -> Option<Range<usize>> {
     let mut at = from;
+    // An end that is not found once is not there for later beginnings either.
+    let mut without_end = None;
     loop {
         at += page[at..].find("{{")?;
         let close = match page[at + 2..].bytes().next() {
@@ -60,10 +62,13 @@ fn next(page: &str, from: usize) -> Option<Range<usize>> {
                 continue;
             }
         };
-        match page[at + 3..].find(close) {
-            Some(length) => return Some(at..at + 3 + length + 3),
-            None => at += 3,
+        if without_end != Some(close) {
+            match page[at + 3..].find(close) {
+                Some(length) => return Some(at..at + 3 + length + 3),
+                None => without_end = Some(close),
+            }
         }
+        at += 3;
     }
 }
 

@@ -187,3 +187,25 @@ fn bounds() {
         }
     }
 }
+
+/// Depth and repetition cost neither the stack nor much time.
+#[test]
+fn deep_pages_are_bounded() {
+    let deep = |piece: &str, count: usize| piece.repeat(count);
+    for text in [
+        format!("---\na: {}\n---\n# X\n## Impact\n", deep("[", 20_000)),
+        format!("---\n{}\n---\n# X\n## Impact\n", deep("- ", 20_000)),
+        format!("---\na: &a [x]\nb: {}\n---\n# X\n## Impact\n", deep("{a: ", 20_000)),
+        format!("# X\n## Diagnosis\n{}\n", deep("> ", 20_000)),
+        format!("# X\n## Diagnosis\n{}\n", deep("1. ", 2_000)),
+        format!("# X\n## Diagnosis\n{}\n", deep("*_", 20_000)),
+        format!("# X\n## Diagnosis\n{}\n", deep("<details>", 20_000)),
+        format!("# X\n## Diagnosis\n{}\n", deep("{{%", 20_000)),
+        format!("# X\n## Diagnosis\n{}\n", deep("1. a\n", 20_000)),
+        format!("# X\n## Diagnosis\n{}\n", deep("1. a\n   ```probe\n   ```\n", 2_000)),
+        format!("# X\n## Diagnosis\n{}\n", deep("1. a\n   > > ", 200)),
+        format!("# X\n## Diagnosis\n### Causes\n{}\n", deep("- a\n  ```cause\n  ```\n", 2_000)),
+    ] {
+        read(&text);
+    }
+}

@@ -202,7 +202,7 @@ fn keys_of_blocks() {
             page.md:9:8: the id `Kill` may hold only a-z, 0-9, `-` and `_`, a letter first
             page.md:10:14: no approval is called `two-persons`; did you mean `two-person`?
             page.md:11:12: `verify` must be a duration from 1ms to 1d, not `0s`
-            page.md:12:26: `pid` is no template: unclosed action
+            page.md:12:25: `pid` is no template: unclosed action
         "#]],
     );
     check(
@@ -300,8 +300,8 @@ fn what_the_catalogue_says() {
     check(
         &action("uses: firewall/kill\nwith: { pid: \"\" }"),
         expect![[r#"
-        page.md:9:18: argument "pid" is missing or empty
-    "#]],
+            page.md:9:17: argument "pid" is missing or empty
+        "#]],
     );
     // A template may not read what comes later, or what nobody declares.
     check(
@@ -323,7 +323,7 @@ fn what_the_catalogue_says() {
         ),
         expect![[r#"
             page.md:20:13: the template reads `test`, which no earlier step has; there is svc, running, enabled, load, pid, holder, names, log, lines
-            page.md:22:9: the template reads `lgo`, which no earlier step has; did you mean `log`?
+            page.md:22:9: the template reads `lgo`, which no earlier step has; there is svc, running, enabled, load, pid, holder, names, log, lines
         "#]],
     );
     check(
@@ -385,13 +385,13 @@ fn conditions() {
     }
     expect![[r#"
 
-            page.md:19:10: the condition is empty
+            page.md:19:9: the condition is empty
         svc.running &
             page.md:19:22: no CEL: token recognition error at: '&'
         svc.runing
             page.md:19:10: `svc` has no fact `runing`; did you mean `running`?
         scv.running
-            page.md:19:10: no earlier probe has the id `scv`; did you mean `svc`?
+            page.md:19:10: no earlier probe has the id `scv`; there is svc, log, alert, system
         svc
             page.md:19:10: the condition is a record, not true or false
         svc.load
@@ -399,7 +399,7 @@ fn conditions() {
         svc.load > 1
             fine
         svc.load > "1"
-            page.md:19:9: `svc.load` is a number, which does not compare with a text
+            page.md:19:10: `svc.load` is a number, which does not compare with a text
         svc.load + 1 > 2.0
             page.md:19:10: `+` does not take a number and a whole number; write 2.0 for 2, or double(x)
         svc.running > true
@@ -413,11 +413,11 @@ fn conditions() {
         svc.holder.name.contains("x")
             fine
         svc.holder.nme == "x"
-            page.md:19:9: `svc.holder` has no fact `nme`; did you mean `name`?
+            page.md:19:10: `svc.holder` has no fact `nme`; did you mean `name`?
         svc.names[0] == "x" && "y" in svc.names
             fine
         svc.names["a"] == "x"
-            page.md:19:9: `svc.names` is a list and takes no index that is a text
+            page.md:19:10: `svc.names` is a list and takes no index that is a text
         1 in svc.names
             page.md:19:10: `1` is a whole number, which cannot be in a list
         has(svc.load)
@@ -425,13 +425,13 @@ fn conditions() {
         has(alert.labels.x) && alert.labels["x"] == "y"
             fine
         alert.label.x == "y"
-            page.md:19:9: `alert` has no fact `label`; did you mean `labels`?
+            page.md:19:10: `alert` has no fact `label`; did you mean `labels`?
         alert.value == 0.0
             fine
         system.kind == "firewall"
             fine
         log.lines.exists(l, l.txt == "x")
-            page.md:19:9: `l` has no fact `txt`; did you mean `text`?
+            page.md:19:30: `l` has no fact `txt`; did you mean `text`?
         log.lines.exists(l, l.text)
             page.md:19:30: `l.text` is a text, not true or false
         log.lines.exists(svc, svc.text == "x") && svc.running
@@ -439,7 +439,7 @@ fn conditions() {
         log.lines.filter(l, l.pid > 2).map(l, l.text).exists(t, t.contains("x"))
             fine
         log.lines.map(l, l.pid)[0] == "x"
-            page.md:19:9: `log.lines.map(l, l.pid)[0]` is a whole number or null, which does not compare with a text
+            page.md:19:10: `log.lines.map(l, l.pid)[0]` is a whole number or null, which does not compare with a text
         svc.load.exists(l, true)
             page.md:19:10: `svc.load` is a number, not a list
         log.lines.size() > 2 && size(svc.names) == 0
@@ -447,11 +447,11 @@ fn conditions() {
         svc.running.size() == 1
             page.md:19:10: `svc.running` is true or false and has no size
         log.lines.exists(l, l.text.matches("a("))
-            page.md:19:9: `"a("` is no pattern: unclosed group
+            page.md:19:45: `"a("` is no pattern: unclosed group
         log.lines.exists(l, l.text.matches(alert.labels.x))
             page.md:19:45: `matches` takes a text in quotes
         log.lines.exists(l, l.text.contain("x"))
-            page.md:19:9: there is no function `contain`; did you mean `contains`?
+            page.md:19:30: there is no function `contain`; did you mean `contains`?
         svc.running ? svc.load : 3
             page.md:19:35: a number and a whole number do not mix
         svc.running ? true : svc.pid > 3
@@ -459,7 +459,7 @@ fn conditions() {
         int(svc.load) == 3 && string(svc.pid) == "3" && double(svc.pid) > 1.0
             fine
         {"a": 1}.a == 1
-            page.md:19:9: a condition cannot make maps
+            page.md:19:10: a condition cannot make maps
         -svc.load < 0.0 && !svc.running
             fine
         !svc.load
