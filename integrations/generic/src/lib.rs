@@ -37,15 +37,29 @@
 //! assert!(settings.table("ssh").is_some() && host.recorded().is_empty());
 //! ```
 
+mod actions;
 mod catalog;
+mod command;
+mod config;
+mod host;
+mod journal;
+mod probes;
 mod simulator;
+mod ssh;
+mod status;
 mod timestamp;
+
+use std::sync::Arc;
 
 use paramedic_catalog::{Catalog, Settings};
 use paramedic_integration::{
     Asset, Environment, Integration, Kit, SettingsError, SimulatorFactory, System,
 };
 use paramedic_model::SystemName;
+use serde_json::{Map, Value};
+
+use config::Config;
+use host::Host;
 pub use simulator::{
     Failure, JournalLine, Listener, Mount, Resources, SimulatedHost, Start, UnitModel, UnitState,
 };
@@ -74,15 +88,37 @@ impl Integration for Generic {
         &self,
         _name: &SystemName,
         settings: &Settings,
-        _environment: &Environment,
+        environment: &Environment,
     ) -> Result<System, SettingsError> {
-        let ssh = settings.table("ssh").and_then(|ssh| ssh.text("address"));
-        let instance = ssh.unwrap_or("localhost").to_owned();
-        Ok(System { collector: None, instance, kit: Kit::default() })
+        let config = Config::read(settings, environment)?;
+        let instance = settings.table("ssh").and_then(|ssh| ssh.text("address"));
+        let instance = instance.unwrap_or("localhost").to_owned();
+        let (host, acting) = Host::new(config, environment);
+        let host = Arc::new(host);
+        let kit = actions::add(probes::add(Kit::default(), &host), &host, acting);
+        Ok(System { collector: None, instance, kit })
     }
 
     /// A mere host has no alerts of its own; hosts are simulated as parts of other systems.
     fn simulator(&self) -> Option<&dyn SimulatorFactory> {
         None
+    }
+}
+
+/// The first words of a text on one line, for a message.
+fn shorten(text: &str) -> String {
+    const SHOWN: usize = 240;
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(SHOWN) {
+        Some((at, _)) => format!("{}…", &line[..at]),
+        None => line,
+    }
+}
+
+/// The entries of a JSON object.
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        _ => Map::new(),
     }
 }
