@@ -205,6 +205,9 @@ mod tests {
         assert_eq!(explain(4711), "4711");
         assert!(class(1326).against_starting().is_some_and(|reason| reason.contains("lock")));
         assert!(class(1067).against_starting().is_none());
-        assert_eq!((return_value(3), return_value(99)), ("services that depend on it run", "unknown"));
+        assert_eq!(
+            (return_value(3), return_value(99)),
+            ("services that depend on it run", "unknown")
+        );
     }
 }

@@ -8,7 +8,7 @@
 
 use paramedic_model::TimeMs;
 
-use crate::codes;
+use crate::codes::{self, Class};
 use crate::host::{LogEvent, Service, State, same_name};
 
 /// The source of its events.
@@ -99,7 +99,8 @@ impl History {
             match event.code {
                 7036 | 7042 => {
                     request_is_last.get_or_insert(true);
-                    if history.stopped_by.is_empty() {
+                    // Of 7036 the user is always the system.
+                    if event.code == 7042 && history.stopped_by.is_empty() {
                         history.stopped_by.clone_from(&event.user);
                     }
                 }
@@ -110,7 +111,7 @@ impl History {
             }
         }
         history.stopped_on_request = service.state == State::Stopped
-            && codes::class(service.code()) == codes::Class::Clean
+            && codes::class(service.code()) == Class::Clean
             && request_is_last == Some(true);
         if !history.stopped_on_request {
             history.stopped_by.clear();
@@ -144,19 +145,11 @@ impl History {
         }
     }
 
-    /// The class of what went wrong last: of the last failure in the log, else of the exit code.
-    pub(crate) fn failure_class(&self, service: &Service) -> codes::Class {
-        if !self.refused_account.is_empty() {
-            return codes::Class::Logon;
-        }
-        if !self.missing_dependency.is_empty() {
-            return codes::Class::DependencyMissing;
-        }
+    /// The class of what went wrong last. The exit code says, as it is of the last run; the log may
+    /// hold older trouble, and is asked only where the exit code has no name for it.
+    pub(crate) fn failure_class(&self, service: &Service) -> Class {
         match (codes::class(service.code()), &self.failure) {
-            // The log says why where the exit code only says that.
-            (codes::Class::Logon | codes::Class::Other, Some(failure)) => {
-                codes::class(failure.code)
-            }
+            (Class::Other | Class::NeverStarted, Some(failure)) => codes::class(failure.code),
             (of_exit, _) => of_exit,
         }
     }
@@ -258,7 +251,7 @@ mod tests {
         let history = History::of(&list, &service, TimeMs(100_000));
         assert_eq!(history.refused_account, r".\svc-shop");
         assert_eq!(history.failure.as_ref().map(|f| (f.event, f.code)), Some((7038, 1326)));
-        assert_eq!(history.failure_class(&service), codes::Class::Logon);
+        assert_eq!(history.failure_class(&service), Class::Logon);
     }
 
     #[test]

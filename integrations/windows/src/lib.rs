@@ -47,11 +47,23 @@ impl Integration for Windows {
     }
 
     fn rules(&self) -> &'static [Asset] {
-        &[]
+        &[Asset {
+            path: "integrations/windows/rules/windows.yml",
+            text: include_str!("../rules/windows.yml"),
+        }]
     }
 
     fn runbooks(&self) -> &'static [Asset] {
-        &[]
+        &[
+            Asset {
+                path: "integrations/windows/runbooks/WindowsServerServiceStatus.md",
+                text: include_str!("../runbooks/WindowsServerServiceStatus.md"),
+            },
+            Asset {
+                path: "integrations/windows/runbooks/WindowsHostUnreachable.md",
+                text: include_str!("../runbooks/WindowsHostUnreachable.md"),
+            },
+        ]
     }
 
     fn open(

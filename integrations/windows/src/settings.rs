@@ -144,7 +144,9 @@ pub(crate) fn open(
         return Err(SettingsError::new("url", reason));
     }
     let user = settings.text("user").ok_or_else(|| required("user"))?.to_owned();
-    if user.is_empty() || user.chars().any(char::is_control) || scheme == Scheme::Basic && user.contains(':')
+    if user.is_empty()
+        || user.chars().any(char::is_control)
+        || scheme == Scheme::Basic && user.contains(':')
     {
         return Err(SettingsError::new("user", "write name, DOMAIN\\name or name@domain"));
     }

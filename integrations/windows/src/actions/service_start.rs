@@ -60,7 +60,9 @@ impl Action for Start {
                     needed.title()
                 )));
             }
-            Ok(Precondition::Holds(format!("{title} is stopped and nothing speaks against a start")))
+            Ok(Precondition::Holds(format!(
+                "{title} is stopped and nothing speaks against a start"
+            )))
         })
     }
 

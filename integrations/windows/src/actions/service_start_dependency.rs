@@ -112,13 +112,16 @@ impl Action for StartDependency {
             let needed = probes::needs(service, &edges);
             let mut answer = Happened::No("none of what it needs was started".to_owned());
             for edge in needed {
-                let Some(other) = services.iter().find(|other| other.is(&edge.on)) else { continue };
+                let Some(other) = services.iter().find(|other| other.is(&edge.on)) else {
+                    continue;
+                };
                 match started_since(&mut viewer, other, intended, look).await? {
                     Happened::Yes(how) => return Ok(Happened::Yes(how)),
                     Happened::No(_) => {}
                     // A shared process may be older than the start of one service in it; such a
                     // needed service, running all along, says nothing.
-                    Happened::Unknown(_) if other.state == State::Running && !other.own_process => {}
+                    Happened::Unknown(_) if other.state == State::Running && !other.own_process => {
+                    }
                     Happened::Unknown(how) => answer = Happened::Unknown(how),
                 }
             }

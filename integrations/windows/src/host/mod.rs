@@ -28,7 +28,8 @@ pub(crate) use registry::{PendingReboot, ServiceKey};
 use row::Row;
 
 use crate::winrm::{
-    Endpoint, ExchangeError, Identity, Message, Namespace, Page, Query, Session, fault_code, shorten,
+    Endpoint, ExchangeError, Identity, Message, Namespace, Page, Query, Session, fault_code,
+    shorten,
 };
 
 /// How long an ordinary query may take.
@@ -215,10 +216,8 @@ impl Viewer {
     pub(crate) async fn hotfixes(&mut self) -> Result<Vec<Hotfix>, ProbeError> {
         let class = "Win32_QuickFixEngineering";
         let query = Query::select(Namespace::Cimv2, class, &["HotFixID", "InstalledOn"]);
-        let hotfix = |row: &Row| Hotfix {
-            id: row.text("HotFixID"),
-            installed_on: row.text("InstalledOn"),
-        };
+        let hotfix =
+            |row: &Row| Hotfix { id: row.text("HotFixID"), installed_on: row.text("InstalledOn") };
         Ok(self.rows(&query).await?.iter().map(hotfix).collect())
     }
 
@@ -226,9 +225,8 @@ impl Viewer {
     pub(crate) async fn listeners(&mut self) -> Result<Vec<Listener>, ProbeError> {
         const LISTEN: u64 = 2;
         let properties = ["LocalAddress", "LocalPort", "OwningProcess"];
-        let query =
-            Query::select(Namespace::StandardCimv2, "MSFT_NetTCPConnection", &properties)
-                .with_number("State", LISTEN);
+        let query = Query::select(Namespace::StandardCimv2, "MSFT_NetTCPConnection", &properties)
+            .with_number("State", LISTEN);
         let listener = |row: &Row| {
             Some(Listener {
                 port: row.number("LocalPort")?,
@@ -241,8 +239,8 @@ impl Viewer {
 
     /// Whether this file, as the host itself named it, is there.
     pub(crate) async fn file_exists(&mut self, path: &str) -> Result<bool, ProbeError> {
-        let query = Query::select(Namespace::Cimv2, "CIM_DataFile", &["Name"])
-            .with_text("Name", path);
+        let query =
+            Query::select(Namespace::Cimv2, "CIM_DataFile", &["Name"]).with_text("Name", path);
         Ok(!self.rows(&query).await?.is_empty())
     }
 

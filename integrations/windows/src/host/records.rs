@@ -381,7 +381,10 @@ mod tests {
     #[test]
     fn the_program_is_found_in_a_command_line() {
         let check = |path: &str, expected: &str| assert_eq!(image(path), expected, "{path}");
-        check(r#""C:\Program Files\Shop\worker.exe" --password x"#, r"C:\Program Files\Shop\worker.exe");
+        check(
+            r#""C:\Program Files\Shop\worker.exe" --password x"#,
+            r"C:\Program Files\Shop\worker.exe",
+        );
         check(r"C:\Windows\System32\svchost.exe -k netsvcs -p", r"C:\Windows\System32\svchost.exe");
         check(r"C:\Program Files\Shop\worker.EXE", r"C:\Program Files\Shop\worker.EXE");
         check(r"C:\a.exe.d\b.exe /x", r"C:\a.exe.d\b.exe");
@@ -392,7 +395,8 @@ mod tests {
 
     #[test]
     fn a_disk_is_full_when_little_is_left() {
-        let disk = |size_bytes, free_bytes| Disk { volume: "C:".to_owned(), size_bytes, free_bytes };
+        let disk =
+            |size_bytes, free_bytes| Disk { volume: "C:".to_owned(), size_bytes, free_bytes };
         let gib = 1 << 30;
         assert!(disk(100 * gib, gib).is_full());
         assert!(disk(100 * gib, 0).is_full());

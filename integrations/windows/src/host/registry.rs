@@ -82,7 +82,10 @@ impl PendingReboot {
 
 impl Viewer {
     /// The key of a service that the host listed.
-    pub(crate) async fn service_key(&mut self, service: &Service) -> Result<ServiceKey, ProbeError> {
+    pub(crate) async fn service_key(
+        &mut self,
+        service: &Service,
+    ) -> Result<ServiceKey, ProbeError> {
         // The host's own list never holds such a name; a key path must not be led astray by one.
         if service.name.contains(['\\', '/']) {
             return Err(ProbeError::unable(format!("{:?} names no registry key", service.name)));

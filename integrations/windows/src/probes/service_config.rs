@@ -26,7 +26,11 @@ pub(super) fn signature() -> ProbeSignature {
             Field::new("delayed", FieldType::Bool, "Starts some minutes after boot."),
             Field::new("triggered", FieldType::Bool, "Starts and stops by triggers."),
             Field::new("marked_for_deletion", FieldType::Bool, "It is being removed."),
-            Field::new("recovery", FieldType::records(step), "For the 1st, 2nd and later failures."),
+            Field::new(
+                "recovery",
+                FieldType::records(step),
+                "For the 1st, 2nd and later failures.",
+            ),
             Field::new("restarts_itself", FieldType::Bool, "Some step of that is `restart`."),
         ],
         privilege: "WMI root/cimv2 and root/default, read of the service's registry key",
@@ -90,7 +94,9 @@ pub(super) fn look<'a>(site: &'a Site, args: &'a Args, _look: Look) -> Looked<'a
 fn has_password(account: &str) -> bool {
     let lower = account.to_ascii_lowercase();
     let built_in = ["localsystem", "nt authority\\", "nt service\\", ".\\localsystem"];
-    !lower.is_empty() && !lower.ends_with('$') && !built_in.iter().any(|name| lower.starts_with(name))
+    !lower.is_empty()
+        && !lower.ends_with('$')
+        && !built_in.iter().any(|name| lower.starts_with(name))
 }
 
 #[cfg(test)]
@@ -99,7 +105,8 @@ mod tests {
 
     #[test]
     fn built_in_and_managed_accounts_have_no_password() {
-        for account in ["LocalSystem", r"NT AUTHORITY\NetworkService", r"NT Service\X", r"C\gm$", ""]
+        for account in
+            ["LocalSystem", r"NT AUTHORITY\NetworkService", r"NT Service\X", r"C\gm$", ""]
         {
             assert!(!has_password(account), "{account}");
         }

@@ -62,10 +62,9 @@ pub(super) fn look<'a>(site: &'a Site, _args: &'a Args, _look: Look) -> Looked<'
             }
         };
         let lines = match identity {
-            Ok(identity) => vec![
-                site.lookout.target(),
-                format!("{} {}", identity.vendor, identity.version),
-            ],
+            Ok(identity) => {
+                vec![site.lookout.target(), format!("{} {}", identity.vendor, identity.version)]
+            }
             Err(_) => vec![site.lookout.target()],
         };
         Ok(evidence(facts, summary, site.lookout.excerpt(lines)))

@@ -52,7 +52,13 @@ pub(super) const FAULTS: &[Fault] = &[
         "waits-for-dependency",
         Ending::Repaired(&["start-dependency"]),
     ),
-    fault("crashed", NOT_RUNNING, "Shop Worker crashed once", "crashed", Ending::Repaired(&["start"])),
+    fault(
+        "crashed",
+        NOT_RUNNING,
+        "Shop Worker crashed once",
+        "crashed",
+        Ending::Repaired(&["start"]),
+    ),
     fault(
         "crash-loop",
         NOT_RUNNING,
@@ -276,7 +282,10 @@ impl World {
             "disk-full" => {
                 self.disks[1].free = 0;
                 self.scm(seconds(1), 7023, &["Shop Worker", "%%112"]);
-                let strings = ["Shop Worker", "write D:\\Shop\\journal: There is not enough space on the disk."];
+                let strings = [
+                    "Shop Worker",
+                    "write D:\\Shop\\journal: There is not enough space on the disk.",
+                ];
                 self.log(seconds(2), ("Application", "Shop Worker", 300, 1), &strings, "");
                 self.stop_with("ShopWorker", 112);
                 self.named("ShopWorker").nature = Nature::Fails { code: 112, own: false };
@@ -350,9 +359,21 @@ impl World {
 
     fn crash_dump(&mut self, exception: &str) {
         let strings = [
-            "worker.exe", "4.2.0.0", "66aa0101", "ShopPlugin.dll", "1.9.3.0", "66aa0202", exception,
-            "000000000001f2a0", "1c40", "01dc5ab6f1", r"C:\Program Files\Shop\worker.exe",
-            r"C:\Program Files\Shop\ShopPlugin.dll", "b7c1", "", "",
+            "worker.exe",
+            "4.2.0.0",
+            "66aa0101",
+            "ShopPlugin.dll",
+            "1.9.3.0",
+            "66aa0202",
+            exception,
+            "000000000001f2a0",
+            "1c40",
+            "01dc5ab6f1",
+            r"C:\Program Files\Shop\worker.exe",
+            r"C:\Program Files\Shop\ShopPlugin.dll",
+            "b7c1",
+            "",
+            "",
         ];
         self.log(seconds(2), ("Application", "Application Error", 1000, 1), &strings, "");
     }

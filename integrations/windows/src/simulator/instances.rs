@@ -26,7 +26,11 @@ fn text(value: impl Into<String>) -> Value {
 const DRIVERS: [(&str, &str); 2] = [("LanmanServer", "srv2"), ("LanmanWorkstation", "mrxsmb20")];
 
 /// All instances of a class with its name as WMI spells it; `None` for a class that there is not.
-pub(super) fn of(world: &World, standard: bool, class: &str) -> Option<(&'static str, Vec<Instance>)> {
+pub(super) fn of(
+    world: &World,
+    standard: bool,
+    class: &str,
+) -> Option<(&'static str, Vec<Instance>)> {
     let class = class.to_ascii_lowercase();
     let found = match (standard, class.as_str()) {
         (true, "msft_nettcpconnection") => ("MSFT_NetTCPConnection", connections(world)),
@@ -38,12 +42,18 @@ pub(super) fn of(world: &World, standard: bool, class: &str) -> Option<(&'static
         (false, "win32_dependentservice") => ("Win32_DependentService", dependencies(world)),
         (false, "win32_systemdriver") => {
             let driver = |(_, name): &(_, &str)| {
-                vec![("Name", text(*name)), ("State", text("Running")), ("Started", Value::Flag(true))]
+                vec![
+                    ("Name", text(*name)),
+                    ("State", text("Running")),
+                    ("Started", Value::Flag(true)),
+                ]
             };
             ("Win32_SystemDriver", DRIVERS.iter().map(driver).collect())
         }
         (false, "win32_process") => ("Win32_Process", processes(world)),
-        (false, "win32_operatingsystem") => ("Win32_OperatingSystem", vec![operating_system(world)]),
+        (false, "win32_operatingsystem") => {
+            ("Win32_OperatingSystem", vec![operating_system(world)])
+        }
         (false, "win32_computersystem") => {
             let one = vec![("Name", text("WIN-SHOP01")), ("Domain", text("WORKGROUP"))];
             ("Win32_ComputerSystem", vec![one])
@@ -55,7 +65,8 @@ pub(super) fn of(world: &World, standard: bool, class: &str) -> Option<(&'static
         }
         (false, "win32_ntlogevent") => ("Win32_NTLogEvent", events(world)),
         (false, "win32_quickfixengineering") => {
-            let fix = |(id, on): (&str, &str)| vec![("HotFixID", text(id)), ("InstalledOn", text(on))];
+            let fix =
+                |(id, on): (&str, &str)| vec![("HotFixID", text(id)), ("InstalledOn", text(on))];
             let fixes = [("KB5068791", "11/12/2026"), ("KB5066586", "10/15/2026")];
             ("Win32_QuickFixEngineering", fixes.into_iter().map(fix).collect())
         }
@@ -154,11 +165,15 @@ fn operating_system(world: &World) -> Instance {
 
 fn disks(world: &World) -> Vec<Instance> {
     let disk = |id: &str, kind, size, free| {
-        vec![("DeviceID", text(id)), ("DriveType", Value::Number(kind)), ("Size", size), ("FreeSpace", free)]
+        vec![
+            ("DeviceID", text(id)),
+            ("DriveType", Value::Number(kind)),
+            ("Size", size),
+            ("FreeSpace", free),
+        ]
     };
-    let local = world.disks.iter().map(|d| {
-        disk(d.volume, 3, Value::Number(d.size), Value::Number(d.free))
-    });
+    let local =
+        world.disks.iter().map(|d| disk(d.volume, 3, Value::Number(d.size), Value::Number(d.free)));
     // A drive without a disk in it has neither.
     local.chain([disk("E:", 5, Value::Null, Value::Null)]).collect()
 }
@@ -203,7 +218,10 @@ fn files(world: &World) -> Vec<Instance> {
         .map(|service| {
             let path = service.path.trim_start_matches('"');
             let end = path.find(".exe").map_or(path.len(), |at| at + 4);
-            vec![("Name", text(path[..end].to_ascii_lowercase())), ("FileSize", Value::Number(81_920))]
+            vec![
+                ("Name", text(path[..end].to_ascii_lowercase())),
+                ("FileSize", Value::Number(81_920)),
+            ]
         })
         .collect()
 }
@@ -216,7 +234,12 @@ pub(super) fn registry(world: &World, method: &str, key: &str, value: &str) -> O
         return match (method, value) {
             ("EnumKey", _) => {
                 let triggers = service.triggered.then(|| "TriggerInfo".to_owned());
-                Some(["Parameters".to_owned(), "Security".to_owned()].into_iter().chain(triggers).collect())
+                Some(
+                    ["Parameters".to_owned(), "Security".to_owned()]
+                        .into_iter()
+                        .chain(triggers)
+                        .collect(),
+                )
             }
             ("GetBinaryValue", "FailureActions") if !service.recovery.is_empty() => {
                 let count = u32::try_from(service.recovery.len()).unwrap_or(0);

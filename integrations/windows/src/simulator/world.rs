@@ -214,9 +214,9 @@ impl World {
         for at in 0..self.services.len() {
             let service = &self.services[at];
             if let Some(needed) = service.waits_for {
-                let runs = self.position(needed).is_some_and(|other| {
-                    self.services[other].state == State::Running
-                });
+                let runs = self
+                    .position(needed)
+                    .is_some_and(|other| self.services[other].state == State::Running);
                 if runs {
                     self.services[at].waits_for = None;
                     self.services[at].due = Some(now + START_TAKES);
@@ -267,7 +267,7 @@ impl World {
                 self.scm(ago, 7031, &[display, &crashes, "0", "0", "Take no action"]);
             }
             // A delayed service whose time has come.
-            State::Stopped => self.begin(at),
+            State::Stopped => self.begin(at, when),
             State::Paused => {}
         }
         self.settle_one(at);
@@ -281,8 +281,8 @@ impl World {
         }
     }
 
-    fn begin(&mut self, at: usize) {
-        let (pid, now) = (self.new_pid(), self.now);
+    fn begin(&mut self, at: usize, now: TimeMs) {
+        let pid = self.new_pid();
         let service = &mut self.services[at];
         (service.state, service.pid, service.started) = (State::StartPending, pid, now);
         service.moving_since = Some(now);
@@ -330,7 +330,7 @@ impl World {
             self.scm(Duration::ZERO, 7000, &[display, "%%1069"]);
             return 15;
         }
-        self.begin(at);
+        self.begin(at, self.now);
         0
     }
 

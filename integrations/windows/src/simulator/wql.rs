@@ -149,7 +149,6 @@ fn tokens(text: &str) -> Option<Vec<Token>> {
     Some(tokens)
 }
 
-
 #[cfg(test)]
 mod tests {
     use paramedic_model::TimeMs;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::instances::{self, Instance, Value};
-use super::wql::Select;
 use super::world::World;
+use super::wql::Select;
 use crate::winrm::Element;
 use crate::winrm::fault_code::{ACCESS_DENIED, WMI_INVALID_CLASS};
 use crate::winrm::xml::escape;
@@ -137,8 +137,11 @@ fn enumerate(
             Select::parse(&format!("SELECT * FROM {class}")).ok_or(invalid)?
         }
     };
-    let (class, found) = instances::of(world, standard, &select.class)
-        .ok_or(refusal(WMI_INVALID_CLASS, "InvalidParameter", "Invalid class"))?;
+    let (class, found) = instances::of(world, standard, &select.class).ok_or(refusal(
+        WMI_INVALID_CLASS,
+        "InvalidParameter",
+        "Invalid class",
+    ))?;
     let namespace = if standard { "root/StandardCimv2" } else { "root/cimv2" };
     let items = found
         .iter()
@@ -148,7 +151,10 @@ fn enumerate(
     let optimised = request.child("OptimizeEnumeration").is_some();
     let most = request.child("MaxElements").and_then(|e| e.text.trim().parse().ok()).unwrap_or(1);
     let (context, rest) = enumerations.begin(items, if optimised { most } else { 0 });
-    Ok(format!("<n:EnumerateResponse>{}</n:EnumerateResponse>", page(context, &rest, optimised, "w")))
+    Ok(format!(
+        "<n:EnumerateResponse>{}</n:EnumerateResponse>",
+        page(context, &rest, optimised, "w")
+    ))
 }
 
 fn pull(enumerations: &mut Enumerations, body: &Element) -> Result<String, Refusal> {
@@ -217,7 +223,9 @@ fn item(
         .collect();
     match properties {
         Some(_) => format!("<w:XmlFragment xmlns:p=\"{space}\">{inner}</w:XmlFragment>"),
-        None => format!("<p:{class} xmlns:p=\"{space}\" xsi:type=\"p:{class}_Type\">{inner}</p:{class}>"),
+        None => format!(
+            "<p:{class} xmlns:p=\"{space}\" xsi:type=\"p:{class}_Type\">{inner}</p:{class}>"
+        ),
     }
 }
 

@@ -21,7 +21,6 @@ pub(crate) use session::{Denials, Endpoint, ExchangeError, Identity, Scheme, Ses
 pub(crate) use wql::{Namespace, Query, dmtf};
 pub(crate) use xml::Element;
 
-
 /// The first words of a text on one line, for a message.
 pub(crate) fn shorten(text: &str) -> String {
     const SHOWN: usize = 160;

@@ -251,8 +251,7 @@ impl Session {
             }
             None => (stream, None),
         };
-        let (sender, connection) =
-            handshake(TokioIo::new(stream)).await.map_err(|e| broken(&e))?;
+        let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(|e| broken(&e))?;
         let wire = Wire { sender, connection: Some(Box::pin(connection)), certificate };
         let (endpoint, began) = (endpoint.clone(), endpoint.clock.now());
         Ok(Self { endpoint, wire, security: Security::Plain, began, sent: 0 })
@@ -273,8 +272,7 @@ impl Session {
             return Ok(());
         }
         let unable = |reason: String| ProbeError::unable(format!("cannot use NTLM: {reason}"));
-        let mut initiator =
-            Initiator::new(&endpoint.user, &endpoint.password).map_err(unable)?;
+        let mut initiator = Initiator::new(&endpoint.user, &endpoint.password).map_err(unable)?;
         if let Some(certificate) = &self.wire.certificate {
             initiator.bind(&binding::tls_server_end_point(certificate));
         }
@@ -384,10 +382,7 @@ impl Session {
     async fn send(&mut self, mut headers: HeaderMap, body: Bytes) -> Result<Reply, ProbeError> {
         let endpoint = self.endpoint.clone();
         let host = HeaderValue::from_str(&endpoint.address.to_string());
-        headers.insert(
-            HOST,
-            host.map_err(|_| ProbeError::unable("the host is no header value"))?,
-        );
+        headers.insert(HOST, host.map_err(|_| ProbeError::unable("the host is no header value"))?);
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = http::Uri::from_static("/wsman");

@@ -78,8 +78,7 @@ impl Query {
 
 /// A moment as CIM writes it in a literal: `20261121022200.000000+000`.
 pub(crate) fn dmtf(at: TimeMs) -> String {
-    let digits: String =
-        at.to_string().chars().filter(|c| c.is_ascii_digit()).take(17).collect();
+    let digits: String = at.to_string().chars().filter(|c| c.is_ascii_digit()).take(17).collect();
     let (seconds, millis) = digits.split_at(14.min(digits.len()));
     format!("{seconds}.{millis}000+000")
 }

@@ -158,7 +158,10 @@ mod tests {
         let text = r#"<?xml version="1.0"?><a:x xmlns:a="urn:one" k="1 &amp; 2"><y xmlns="urn:two">
             &lt;b&gt;&#x41;<![CDATA[<c>]]></y><a:z/></a:x>"#;
         let root = Element::parse(text).unwrap();
-        assert_eq!((&*root.space, &*root.name, root.attribute("k")), ("urn:one", "x", Some("1 & 2")));
+        assert_eq!(
+            (&*root.space, &*root.name, root.attribute("k")),
+            ("urn:one", "x", Some("1 & 2"))
+        );
         let y = root.child("y").unwrap();
         assert_eq!((&*y.space, y.text.trim()), ("urn:two", "<b>A<c>"));
         assert!(root.at(&["z"]).is_some() && root.find("nothing").is_none());
