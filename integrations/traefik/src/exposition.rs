@@ -75,6 +75,13 @@ impl Metrics {
         self.value("process_start_time_seconds").and_then(seconds)
     }
 
+    /// Whether the process has hardly any file descriptor left.
+    pub fn descriptors_used_up(&self) -> bool {
+        const SHARE_MAX: f64 = 0.95;
+        let (open, max) = (self.value("process_open_fds"), self.value("process_max_fds"));
+        matches!((open, max), (Some(open), Some(max)) if max > 0.0 && open >= max * SHARE_MAX)
+    }
+
     /// The only sample of `name`.
     pub fn value(&self, name: &str) -> Option<f64> {
         self.family(name).next().map(|series| series.value)

@@ -121,6 +121,8 @@ impl Restart {
         let provider = newest(Topic::Provider).filter(|entry| of_this_run(entry.at));
         let descriptors = newest(Topic::Descriptors).is_some_and(|entry| of_this_run(entry.at));
         let ping = self.client.knock_ping().await;
+        let used_up = ping.answer.spoke()
+            && self.client.metrics().await.is_ok_and(|metrics| metrics.descriptors_used_up());
         let down =
             if ping.answer.spoke() { self.servers(State::Down).await.unwrap_or(0) } else { 0 };
         Ok(Seen {
@@ -128,7 +130,7 @@ impl Restart {
             rejected: rejected.map(|entry| entry.text.clone()),
             provider: provider.map(|entry| entry.text.clone()),
             unit,
-            descriptors,
+            descriptors: descriptors || used_up,
             down,
         })
     }
@@ -217,18 +219,26 @@ impl Action for Restart {
         look: Look,
     ) -> BoxFuture<'a, Result<Happened, ProbeError>> {
         Box::pin(async move {
+            let service = &self.client.host_service;
             // A process that answers names its start to the millisecond; else the host is asked.
-            match self.client.started().await {
-                Ok(Some(since)) if since >= intended => {
-                    Ok(Happened::Yes(format!("Traefik runs since {since}, after it was meant")))
-                }
-                Ok(Some(since)) => {
-                    Ok(Happened::No(format!("Traefik runs since {since}, before it was meant")))
-                }
-                Ok(None) | Err(_) => {
-                    self.host.restarted(&self.client.host_service, intended, look).await
-                }
+            let Ok(Some(started)) = self.client.started().await else {
+                return self.host.restarted(service, intended, look).await;
+            };
+            if started >= intended {
+                return Ok(Happened::Yes(format!(
+                    "Traefik runs since {started}, after it was meant"
+                )));
             }
+            // The old process answers for as long as it takes to stop gracefully.
+            let unit = self.host.unit(service, look).await?;
+            Ok(match unit.active_state.as_str() {
+                "active" => {
+                    Happened::No(format!("Traefik runs since {started}, before it was meant"))
+                }
+                state => Happened::Unknown(format!(
+                    "the Traefik of {started} still answers, and its unit is {state}"
+                )),
+            })
         })
     }
 }

@@ -136,10 +136,9 @@ impl Probe for BackendCheck {
             });
             let first = asked.iter().find(|c| c.outcome != "healthy").unwrap_or(&asked[0]);
             let summary = format!(
-                "{} of {} asked directly {}; {}",
+                "asked directly, {} of {} pass the check; {}",
                 count("healthy"),
                 counted(asked.len(), "server"),
-                if asked.len() == 1 { "passes" } else { "pass" },
                 first.detail
             );
             let excerpt = checked.iter().map(|c| format!("{}\n", c.detail)).collect::<String>();
@@ -192,13 +191,14 @@ impl BackendCheck {
                 checked.detail = format!("{} answers HTTP {}", response.target, status.as_u16());
             }
             Err(error) => {
-                checked.outcome = match Answer::of_error(&error) {
-                    Answer::Refused => "refused",
-                    Answer::Closed => "closed",
-                    Answer::Timeout => "timeout",
-                    _ => "unreachable",
+                let (outcome, detail) = match Answer::of_error(&error) {
+                    Answer::Refused => ("refused", "refuses connections".to_owned()),
+                    Answer::Closed => ("closed", "takes a connection and hangs up".to_owned()),
+                    Answer::Timeout => ("timeout", "does not answer in time".to_owned()),
+                    _ => ("unreachable", format!("cannot be reached: {error}")),
                 };
-                checked.detail = format!("{url}: {} ({error})", checked.outcome);
+                checked.outcome = outcome;
+                checked.detail = format!("{url} {detail}");
             }
         }
         if !checked.dead() && checked.outcome != "unreachable" {

@@ -12,9 +12,6 @@ use crate::client::Client;
 
 pub(crate) const NAME: &str = "overview";
 
-/// Above this share of its file descriptors a process is about to run out of them.
-const DESCRIPTORS_SHARE_MAX: f64 = 0.95;
-
 pub(crate) fn signature() -> ProbeSignature {
     ProbeSignature {
         name: NAME,
@@ -80,12 +77,6 @@ impl Probe for Overview {
             let lately = look.since - crate::SHORTLY_BEFORE;
             let whole = |name: &str| metrics.value(name).map(|value| value as i64);
             let (open, max) = (whole("process_open_fds"), whole("process_max_fds"));
-            let exhausted = match (open, max) {
-                (Some(open), Some(max)) if max > 0 => {
-                    open as f64 >= max as f64 * DESCRIPTORS_SHARE_MAX
-                }
-                _ => false,
-            };
             let facts = json!({
                 "version": version.version,
                 "uptime_seconds": uptime.map(|uptime| uptime.as_secs()),
@@ -98,7 +89,7 @@ impl Probe for Overview {
                 "warnings": warnings,
                 "open_fds": open,
                 "max_fds": max,
-                "fds_exhausted": exhausted,
+                "fds_exhausted": metrics.descriptors_used_up(),
                 "resident_bytes": whole("process_resident_memory_bytes"),
                 "entrypoints": entrypoints
                     .iter()

@@ -188,7 +188,9 @@ fn summary(
     servers: usize,
 ) -> String {
     let subject = if asked.is_empty() { "all services" } else { asked };
-    if found.is_empty() {
+    if found.is_empty() && asked.is_empty() {
+        "the configuration has no services".to_owned()
+    } else if found.is_empty() {
         format!("the configuration has no service {asked}")
     } else if !asked.is_empty() && !in_use {
         format!("no router uses {asked}, so its servers are neither used nor checked any more")

@@ -90,3 +90,19 @@ async fn what_a_person_stopped_is_not_started() {
         scene.bench.simulator.heal();
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_counts_what_it_cuts() {
+    let scene = Scene::new();
+    scene.wait(60).await;
+    let count = async || {
+        let action = scene.bench.system.kit.action("restart").unwrap();
+        let args = paramedic_catalog::Args::default();
+        action.blast_radius(&args, scene.bench.look(0)).await.unwrap()
+    };
+    let radius = count().await;
+    assert_eq!(radius.count, 4, "{}", radius.summary);
+    scene.bench.simulator.inject("traefik-wedged").unwrap();
+    let radius = count().await;
+    assert_eq!(radius.count, 0, "{}", radius.summary);
+}
