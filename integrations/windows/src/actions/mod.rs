@@ -33,8 +33,8 @@ const SETTLE_MIN: Duration = Duration::from_secs(30);
 const SETTLE_MAX: Duration = Duration::from_secs(60);
 /// For how long a started service must keep its process to count as started.
 const HOLD: Duration = Duration::from_secs(6);
-/// By so much the clocks of host and responder may differ within one comparison.
-const CLOCK_SLACK: Duration = Duration::from_secs(2);
+/// The log keeps whole seconds, so a moment may be that much older there.
+const CLOCK_SLACK: Duration = Duration::from_secs(1);
 
 /// Services that are never touched: the host, its logins, its network, its protection, or the way
 /// in depend on them.

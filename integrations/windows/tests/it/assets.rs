@@ -1,8 +1,7 @@
-use paramedic_rules::RuleFile;
 use paramedic_runbook::Work;
 use paramedic_testkit::Bench;
 
-use crate::scene::{page_of, pages, windows};
+use crate::scene::{page_of, pages, rules, windows};
 
 #[test]
 fn the_pages_use_what_the_catalogue_declares() {
@@ -21,16 +20,13 @@ async fn the_kit_has_what_the_catalogue_declares() {
 
 #[test]
 fn every_rule_has_a_page_and_every_page_a_rule() {
-    let asset = &windows().rules()[0];
-    let file = RuleFile::parse(asset.path, asset.text)
-        .unwrap_or_else(|errors| panic!("{}: {errors:?}", asset.path));
-    let mut ruled: Vec<_> = file
+    let mut ruled: Vec<_> = rules()
         .groups
         .iter()
         .flat_map(|group| &group.rules)
         .map(|rule| rule.name().to_owned())
         .collect();
-    let mut served: Vec<_> = pages().into_iter().flat_map(|page| page.alerts).collect();
+    let mut served: Vec<_> = pages().iter().flat_map(|page| page.alerts.clone()).collect();
     ruled.sort();
     served.sort();
     assert_eq!(ruled, served);
@@ -46,13 +42,12 @@ fn every_fault_has_an_alert_a_cause_and_its_steps() {
 
 #[test]
 fn every_probe_and_action_is_on_a_page() {
-    let pages = pages();
     let uses = |work: &Work| match work {
         Work::Probe(step) => Some(step.uses.name().to_owned()),
         Work::Action(step) => Some(step.uses.name().to_owned()),
         Work::Manual(_) => None,
     };
-    let steps = || pages.iter().flat_map(|page| page.diagnosis().chain(page.mitigation()));
+    let steps = || pages().iter().flat_map(|page| page.diagnosis().chain(page.mitigation()));
     let used: Vec<_> = steps().filter_map(|step| uses(&step.work)).collect();
     let catalog = windows().catalog();
     let probes = catalog.probes.iter().map(|probe| probe.name);

@@ -23,16 +23,16 @@ async fn every_fault_is_diagnosed_and_ends_rightly() {
         assert_eq!(scene.all_holding(&collection).len(), 1, "{}: one alert tells", fault.id);
 
         let page = page_of(fault.alert);
-        let situation = scene.diagnose(&page, &fired[0]).await;
+        let situation = scene.diagnose(page, &fired[0]).await;
         let diagnosis = page.diagnose(&situation);
-        let why = explain(&page, &situation);
+        let why = explain(page, &situation);
         let likely = diagnosis.likely().unwrap_or_else(|| panic!("{}: none\n{why}", fault.id));
         assert_eq!(likely.cause.id, fault.cause, "{}\n{why}", fault.id);
         match fault.ending {
             Ending::Repaired(steps) => {
                 assert_eq!(likely.cause.fix(), steps, "{}", fault.id);
                 for step in steps {
-                    let action = scene.action(&page, step, &situation);
+                    let action = scene.action(page, step, &situation);
                     let verdict = scene.precondition(&action).await;
                     let holds = matches!(verdict, Precondition::Holds(_));
                     assert!(holds, "{}: {step}: {verdict:?}\n{why}", fault.id);
@@ -52,7 +52,7 @@ async fn every_fault_is_diagnosed_and_ends_rightly() {
                 // An action that somebody asks for against the page's advice does no harm either.
                 if page.title == "WindowsServerServiceStatus" {
                     for step in ["start", "restart", "start-dependency"] {
-                        let action = scene.action(&page, step, &situation);
+                        let action = scene.action(page, step, &situation);
                         let verdict = scene.precondition(&action).await;
                         let fails = matches!(verdict, Precondition::Fails(_));
                         assert!(fails, "{}: {step}: {verdict:?}", fault.id);

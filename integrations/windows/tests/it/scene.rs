@@ -1,13 +1,13 @@
 //! One simulated host, and the pages that serve it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use paramedic_catalog::Args;
 use paramedic_integration::{
-    Acted, Action, ActionError, Address, Collection, Integration, Look, Precondition, Recorded,
-    System,
+    Acted, Action, ActionError, Address, Asset, Collection, Integration, Look, Precondition,
+    Recorded, System,
 };
 use paramedic_model::{Labels, Series};
 use paramedic_promql::{EvalOptions, Value};
@@ -29,20 +29,34 @@ pub struct Scene {
     pub bench: Bench,
 }
 
-/// The pages, parsed.
-pub fn pages() -> Vec<Runbook> {
-    let parse = |asset: &paramedic_integration::Asset| match Runbook::parse(asset.path, asset.text)
-    {
+static RULES: LazyLock<RuleFile> = LazyLock::new(|| {
+    let asset = &windows().rules()[0];
+    RuleFile::parse(asset.path, asset.text)
+        .unwrap_or_else(|errors| panic!("{}: {errors:?}", asset.path))
+});
+
+static PAGES: LazyLock<Vec<Runbook>> = LazyLock::new(|| {
+    let parse = |asset: &Asset| match Runbook::parse(asset.path, asset.text) {
         Ok(page) => page,
         Err(errors) => panic!("{}: {errors:#?}", asset.path),
     };
     windows().runbooks().iter().map(parse).collect()
+});
+
+/// The rules, parsed.
+pub fn rules() -> &'static RuleFile {
+    &RULES
+}
+
+/// The pages, parsed.
+pub fn pages() -> &'static [Runbook] {
+    &PAGES
 }
 
 /// The page that serves `alert`.
-pub fn page_of(alert: &str) -> Runbook {
-    let serves = |page: &Runbook| page.alerts.iter().any(|served| served == alert);
-    pages().into_iter().find(serves).expect("a page serves the alert")
+pub fn page_of(alert: &str) -> &'static Runbook {
+    let serves = |page: &&Runbook| page.alerts.iter().any(|served| served == alert);
+    pages().iter().find(serves).expect("a page serves the alert")
 }
 
 pub async fn collect(system: &System, look: Look) -> Collection {
@@ -85,10 +99,7 @@ impl Scene {
 
     /// The label sets for which the shipped expression of `alert` holds on one collection.
     pub fn holding(&self, alert: &str, collection: &Collection) -> Vec<Labels> {
-        let asset = &windows().rules()[0];
-        let file = RuleFile::parse(asset.path, asset.text)
-            .unwrap_or_else(|errors| panic!("{}: {errors:?}", asset.path));
-        let mut rules = file.groups.iter().flat_map(|group| &group.rules);
+        let mut rules = RULES.groups.iter().flat_map(|group| &group.rules);
         let rule = rules.find(|rule| rule.name() == alert).expect("the rules have this alert");
         let up = Series::new("up", [], if collection.failure.is_none() { 1.0 } else { 0.0 });
         let target = |series: &Series| {
@@ -111,10 +122,10 @@ impl Scene {
 
     /// All alerts that hold on a collection.
     pub fn all_holding(&self, collection: &Collection) -> Vec<String> {
-        let alerts = pages().into_iter().flat_map(|page| page.alerts);
+        let alerts = pages().iter().flat_map(|page| &page.alerts);
         let mut held: Vec<_> = alerts
             .flat_map(|alert| {
-                let labels = self.holding(&alert, collection);
+                let labels = self.holding(alert, collection);
                 labels.into_iter().map(move |labels| format!("{alert} {}", labels.value("name")))
             })
             .collect();
