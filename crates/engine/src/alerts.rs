@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use paramedic_journal::GroupRow;
 use paramedic_model::{Labels, Series, TimeMs};
 use paramedic_promql::{EvalOptions, Source};
-use paramedic_rules::{Alert, AlertEvent, Change, Context, Group, Health, Store};
+use paramedic_rules::{Alert, AlertEvent, Change, Context, Group, Health, State, Store};
 use paramedic_samples::Window;
 
 use crate::restore;
@@ -17,7 +18,12 @@ pub(crate) struct Alerts {
     options: EvalOptions,
     external_labels: Labels,
     external_url: String,
+    /// When the row of each group was last written.
+    kept: BTreeMap<String, TimeMs>,
 }
+
+/// How much of the time that an alert has waited a crash may cost.
+const KEEP: Duration = Duration::from_secs(5);
 
 /// An alert that began to fire.
 pub(crate) struct Fired {
@@ -54,7 +60,13 @@ impl Alerts {
                 restore::restore(group, row, now);
             }
         }
-        Self { groups, options: EvalOptions::default(), external_labels, external_url }
+        Self {
+            groups,
+            options: EvalOptions::default(),
+            external_labels,
+            external_url,
+            kept: BTreeMap::new(),
+        }
     }
 
     /// The groups.
@@ -101,9 +113,71 @@ impl Alerts {
             let mut alerts = group.rules().iter().flat_map(|rule| rule.alerts());
             if !round.events.is_empty() || alerts.any(|alert| alert.state.is_active()) {
                 evaluated.rows.insert(group.key(), restore::row(group, at));
+                self.kept.insert(group.key(), now);
             }
         }
         evaluated
+    }
+
+    /// The state of the groups in which an alert waits, as it stands without another evaluation:
+    /// where the data does not change there is none for a while, and the wait counts all the same.
+    pub fn waits(&mut self, now: TimeMs) -> BTreeMap<String, GroupRow> {
+        let mut rows = BTreeMap::new();
+        for group in &self.groups {
+            let mut alerts = group.rules().iter().flat_map(|rule| rule.alerts());
+            let key = group.key();
+            let old = self.kept.get(&key).is_none_or(|kept| now.since(*kept) >= KEEP);
+            if old && alerts.any(|alert| waits(alert.state)) {
+                rows.insert(key.clone(), restore::row(group, now));
+                self.kept.insert(key, now);
+            }
+        }
+        rows
+    }
+
+    /// Whether this process has evaluated the alert's rule. Until then it knows of the alert only
+    /// what an earlier process wrote.
+    pub fn is_current(&self, alert: &str) -> bool {
+        let rules = self.groups.iter().flat_map(|group| group.rules());
+        let mut rules = rules.filter(|state| state.rule().name() == alert);
+        rules.all(|state| state.evaluated_at().is_some())
+    }
+
+    /// Whether the expression of the alert with these labels holds on the samples that there are
+    /// now, whenever its group is due.
+    ///
+    /// # Errors
+    ///
+    /// Why the rule has no result.
+    pub fn holds(&self, labels: &Labels, window: &Window, now: TimeMs) -> Result<bool, String> {
+        let alert = labels.value("alertname");
+        let context = self.context();
+        for group in &self.groups {
+            if !group.rules().iter().any(|state| state.rule().name() == alert) {
+                continue;
+            }
+            // A copy, because an evaluation out of turn must leave no trace.
+            let mut group = group.clone();
+            let round = group.evaluate(&mut Untouched(window), now, &context);
+            let of_alert =
+                |(rule, _): &&(usize, String)| group.rules()[*rule].rule().name() == alert;
+            if let Some((_, reason)) = round.failures.iter().find(of_alert) {
+                return Err(reason.clone());
+            }
+            let mut alerts = group.rules().iter().flat_map(|rule| rule.alerts());
+            if alerts.any(|alert| alert.state.is_active() && alert.labels == *labels) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn context(&self) -> Context<'_> {
+        Context {
+            options: &self.options,
+            external_labels: &self.external_labels,
+            external_url: &self.external_url,
+        }
     }
 
     /// Why the rule of an alert has no result, where it has none: then nobody knows of its alerts.
@@ -116,11 +190,21 @@ impl Alerts {
         })
     }
 
-    /// The firing alert with these labels.
-    pub fn firing(&self, labels: &Labels) -> Option<&Alert> {
+    /// The alert with these labels, while it is pending or fires.
+    pub fn active(&self, labels: &Labels) -> Option<&Alert> {
         let rules = self.groups.iter().flat_map(|group| group.rules());
         let mut alerts = rules.flat_map(|rule| rule.alerts());
-        alerts.find(|alert| alert.state.is_firing() && alert.labels == *labels)
+        alerts.find(|alert| alert.state.is_active() && alert.labels == *labels)
+    }
+}
+
+/// Whether time is being counted for an alert.
+fn waits(state: State) -> bool {
+    match state {
+        State::Pending { .. } | State::Firing { keep_firing_since: Some(_), .. } => true,
+        State::Firing { keep_firing_since: None, .. }
+        | State::Inactive
+        | State::Resolved { .. } => false,
     }
 }
 
@@ -134,6 +218,19 @@ fn fired_alert(group: &Group, event: &AlertEvent) -> Fired {
         expr: rule.map(|state| state.rule().expr().text().to_owned()).unwrap_or_default(),
         active_at: alert.state.active_at().unwrap_or_default(),
         origins: alert.origins.clone(),
+    }
+}
+
+/// The window as rules read it when nothing may come of it.
+struct Untouched<'a>(&'a Window);
+
+impl Store for Untouched<'_> {
+    fn source(&self) -> &dyn Source {
+        self.0
+    }
+
+    fn append(&mut self, _at: TimeMs, _series: &[Series]) -> Result<(), String> {
+        Ok(())
     }
 }
 

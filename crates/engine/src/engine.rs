@@ -3,8 +3,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use paramedic_incident::{
-    Context, Event, Incident, Input as IncidentInput, Opened, Policy, Refusal, Stage, Surroundings,
-    Want, decide, judge,
+    Context, Event, Incident, Input as IncidentInput, Opened, Policy, Refusal, Signal, Stage,
+    Surroundings, Want, decide, judge,
 };
 use paramedic_journal::{Batch, Event as Record, Journal, JournalError};
 use paramedic_model::{Clock, IncidentId, Labels, Redactor, TimeMs};
@@ -89,8 +89,8 @@ pub struct Engine {
     pub(crate) freezes: Vec<Freeze>,
     pub(crate) versions: Vec<(String, String)>,
     pub(crate) incidents: BTreeMap<IncidentId, Incident>,
-    /// Incidents that a worker is busy for.
-    pub(crate) busy: HashSet<IncidentId>,
+    /// Incidents that a worker is busy for, and the round that it works for.
+    pub(crate) busy: BTreeMap<IncidentId, u32>,
     /// Incidents whose action was intended in this turn, to be sent once the journal has it.
     pub(crate) launch: HashSet<IncidentId>,
     /// When the system of a verifying incident was last read anew.
@@ -154,7 +154,7 @@ impl Engine {
             freezes: setup.freezes,
             versions: setup.versions,
             incidents,
-            busy: HashSet::new(),
+            busy: BTreeMap::new(),
             launch: HashSet::new(),
             refreshed: BTreeMap::new(),
             failures: BTreeMap::new(),
@@ -212,12 +212,13 @@ impl Engine {
     fn next_wake(&self) -> Option<TimeMs> {
         let rules = self.awaited.is_empty().then(|| self.alerts.next_due()).flatten();
         let incidents = self.incidents.values().filter(|incident| incident.is_open());
-        let wakes = incidents.filter_map(|incident| match self.want(incident) {
-            Want::Wake(at) => Some(match incident.stage {
-                Stage::Verifying { .. } => at.min(self.refresh_due(incident)),
-                _ => at,
-            }),
-            _ => None,
+        let wakes = incidents.filter_map(|incident| {
+            let wake = self.wake_of(incident);
+            // While a worker is busy there is no other refresh, and its end is a turn anyway.
+            let idle = !self.busy.contains_key(&incident.id);
+            let refresh = (idle && matches!(incident.stage, Stage::Verifying { .. }))
+                .then(|| self.refresh_due(incident));
+            wake.into_iter().chain(refresh).min()
         });
         rules.into_iter().chain(wakes).min()
     }
@@ -235,7 +236,12 @@ impl Engine {
                 read(self);
                 return Ok(());
             }
-            Some(Input::Scraped(scraped)) => self.take_in(scraped),
+            Some(Input::Scraped(scraped)) => {
+                self.take_in(scraped);
+                if self.awaited.is_empty() {
+                    self.batch.groups.extend(self.alerts.waits(now));
+                }
+            }
             Some(Input::Done(id, done)) => self.take_back(id, done, now),
             Some(Input::Command(command, reply)) => {
                 let result = self.obey(command, now);
@@ -323,15 +329,17 @@ impl Engine {
         for id in open {
             let incident = &self.incidents[&id];
             let labels = as_labels(&incident.opened.labels);
-            let input = if self.alerts.firing(&labels).is_some() {
-                IncidentInput::Firing
+            let input = if let Some(alert) = self.alerts.active(&labels) {
+                match alert.state.is_firing() {
+                    true => IncidentInput::Firing,
+                    false => IncidentInput::Holding,
+                }
             } else if let Some(reason) = self.alerts.failure(&incident.opened.alert) {
                 IncidentInput::Blind {
                     reason: format!("the rule could not be evaluated: {reason}"),
                 }
             } else {
-                let origins: Vec<_> = incident.opened.origins.iter().map(as_labels).collect();
-                match why_gone(&self.window, &origins, now) {
+                match self.gone(incident, now) {
                     Gone::Clear(reason) => IncidentInput::Clear { reason },
                     Gone::Blind(reason) => IncidentInput::Blind { reason },
                     Gone::Removed(reason) => IncidentInput::Removed { reason },
@@ -342,20 +350,50 @@ impl Engine {
         }
     }
 
+    /// What the samples say of an alert that its rule does not have.
+    fn gone(&self, incident: &Incident, now: TimeMs) -> Gone {
+        let origins: Vec<_> = incident.opened.origins.iter().map(as_labels).collect();
+        why_gone(&self.window, &origins, now)
+    }
+
     /// Wakes the incidents whose moment has come.
     fn wake(&mut self, now: TimeMs) {
         let due = self.incidents.values().filter(|incident| {
-            incident.is_open() && matches!(self.want(incident), Want::Wake(at) if at <= now)
+            incident.is_open() && self.wake_of(incident).is_some_and(|at| at <= now)
         });
-        let due: Vec<_> = due.map(|incident| incident.id).collect();
-        for id in due {
-            let _ = self.feed(id, IncidentInput::Wake, now);
+        let due = due.map(|incident| {
+            let pending = self.alerts.active(&as_labels(&incident.opened.labels));
+            match pending.is_some_and(|alert| !alert.state.is_firing()) {
+                true => (incident.id, IncidentInput::Holding),
+                false => (incident.id, IncidentInput::Wake),
+            }
+        });
+        for (id, input) in due.collect::<Vec<_>>() {
+            let _ = self.feed(id, input, now);
         }
+    }
+
+    /// The moment that an incident waits for. None comes before this process has looked at the
+    /// alert: a deadline that passed while nobody ran says nothing about the alert.
+    fn wake_of(&self, incident: &Incident) -> Option<TimeMs> {
+        match self.want(incident) {
+            Want::Wake(at) if self.is_current(incident) => Some(at),
+            _ => None,
+        }
+    }
+
+    /// Whether this process has looked at the incident's alert.
+    pub(crate) fn is_current(&self, incident: &Incident) -> bool {
+        self.awaited.is_empty() && self.alerts.is_current(&incident.opened.alert)
     }
 
     /// Takes what a worker came back with.
     fn take_back(&mut self, id: IncidentId, done: Done, now: TimeMs) {
-        self.busy.remove(&id);
+        let round = self.busy.remove(&id);
+        if round != self.incidents.get(&id).map(|incident| incident.round) {
+            tracing::info!(incident = id.0, "an answer from an earlier round was dropped");
+            return;
+        }
         match done {
             Done::Refreshed => {}
             Done::Input(input) => {
@@ -382,7 +420,9 @@ impl Engine {
         let on_system =
             |other: &&Incident| other.opened.system.name() == Some(proposal.system.as_str());
         let acting = |other: &&Incident| matches!(other.stage, Stage::InFlight);
-        let same = |other: &&Incident| other.is_open() && other.opened.alert == *alert;
+        let same = |other: &&Incident| {
+            other.is_open() && other.signal != Signal::Clear && other.opened.alert == *alert
+        };
         let mut systems: BTreeSet<&str> =
             others().filter(same).filter_map(|other| other.opened.system.name()).collect();
         systems.insert(&proposal.system);
@@ -393,7 +433,7 @@ impl Engine {
         let frozen = self.freezes.iter().find(|freeze| freeze.holds(&proposal.system, now));
         let around = Surroundings {
             now,
-            signal: incident.signal,
+            signal: self.signal_now(incident, now),
             frozen: frozen.map(|freeze| freeze.name.clone()),
             busy: others().filter(on_system).find(acting).map(|other| other.id),
             earlier: earlier.map(|act| act.at).collect(),
@@ -404,6 +444,19 @@ impl Engine {
         let _ = self.feed(id, IncidentInput::Judged { step, verdicts }, now);
         if self.incidents.get(&id).is_some_and(|incident| incident.stage == Stage::InFlight) {
             self.launch.insert(id);
+        }
+    }
+
+    /// Whether the alert fires, by an evaluation on the samples that there are now. Its group may
+    /// not be due for a while, and a change must not be made on what was true a minute ago.
+    fn signal_now(&self, incident: &Incident, now: TimeMs) -> Signal {
+        match self.alerts.holds(&as_labels(&incident.opened.labels), &self.window, now) {
+            Ok(true) => Signal::Firing,
+            Err(_) => Signal::Blind,
+            Ok(false) => match self.gone(incident, now) {
+                Gone::Clear(_) => Signal::Clear,
+                Gone::Blind(_) | Gone::Removed(_) => Signal::Blind,
+            },
         }
     }
 

@@ -21,8 +21,13 @@ impl Engine {
     /// Starts what the incidents want, as far as nobody is at it.
     pub(crate) fn pursue(&mut self, now: TimeMs) {
         let open = self.incidents.values().filter(|incident| incident.is_open());
-        let idle = open.filter(|incident| !self.busy.contains(&incident.id));
-        let wants: Vec<_> = idle.map(|incident| (incident.id, self.want(incident))).collect();
+        let idle = open.filter(|incident| !self.busy.contains_key(&incident.id));
+        let wants = idle.map(|incident| match self.want(incident) {
+            // Nothing is changed before this process has looked at the alert itself.
+            Want::Act { .. } if !self.is_current(incident) => (incident.id, Want::Nothing),
+            want => (incident.id, want),
+        });
+        let wants: Vec<_> = wants.collect();
         for (id, want) in wants {
             match want {
                 Want::Nothing => {}
@@ -42,7 +47,8 @@ impl Engine {
 
     /// Starts a worker for an incident.
     fn work(&mut self, id: IncidentId, work: impl Future<Output = Done> + Send + 'static) {
-        self.busy.insert(id);
+        let Some(round) = self.incidents.get(&id).map(|incident| incident.round) else { return };
+        self.busy.insert(id, round);
         let inputs = self.inputs.clone();
         self.workers.spawn(async move {
             let done = work.await;

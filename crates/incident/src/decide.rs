@@ -129,6 +129,8 @@ pub enum Input {
     },
     /// The alert fires.
     Firing,
+    /// The alert does not fire yet, but its expression holds again and its `for` is waited out.
+    Holding,
     /// A moment that the incident wanted to be woken at.
     Wake,
     /// Somebody agrees to the proposal with this digest.
@@ -197,7 +199,7 @@ pub fn decide(
     input: Input,
     now: TimeMs,
 ) -> Result<Vec<Event>, Refusal> {
-    let mut events = direct(incident, input, now)?;
+    let mut events = direct(incident, context, input, now)?;
     let mut state = incident.clone();
     events.iter().for_each(|event| state.apply(now, event.clone()));
     while let Some(event) = follow_up(&state, context, now) {
@@ -208,7 +210,12 @@ pub fn decide(
 }
 
 /// The events that an input is.
-fn direct(incident: &Incident, input: Input, now: TimeMs) -> Result<Vec<Event>, Refusal> {
+fn direct(
+    incident: &Incident,
+    context: &Context<'_>,
+    input: Input,
+    now: TimeMs,
+) -> Result<Vec<Event>, Refusal> {
     let refuse = |reason: &str| Err(Refusal(reason.to_owned()));
     if !incident.is_open() {
         return match input {
@@ -281,6 +288,13 @@ fn direct(incident: &Incident, input: Input, now: TimeMs) -> Result<Vec<Event>, 
             Event::Blind { reason }
         }
         Input::Removed { reason } => {
+            // What our own action restarts is gone for a moment; that is no end yet.
+            if matches!(incident.stage, Stage::InFlight | Stage::Verifying { .. }) {
+                return match incident.signal {
+                    Signal::Blind => refuse("already known to be blind"),
+                    Signal::Firing | Signal::Clear => Ok(vec![Event::Blind { reason }]),
+                };
+            }
             let report = format!("{reason}.");
             return Ok(vec![
                 Event::Noted { by: "direct read".to_owned(), text: reason },
@@ -293,6 +307,13 @@ fn direct(incident: &Incident, input: Input, now: TimeMs) -> Result<Vec<Event>, 
             }
             Event::Firing
         }
+        Input::Holding => match (incident.signal, &incident.stage) {
+            // It was never known to have cleared, so this is the same outage.
+            (Signal::Blind, _) => Event::Firing,
+            // Not a relapse before `for` has passed, but no recovery to close on either.
+            (Signal::Clear, Stage::Watching { until }) if now >= *until => watching(context, now),
+            _ => return refuse("nothing new"),
+        },
         Input::Wake => return Ok(woken(incident, now)),
         Input::Approve { by, digest } => {
             let Some(offer) = offered else { return refuse("nothing waits for approval") };
@@ -388,6 +409,12 @@ fn follow_up(incident: &Incident, context: &Context<'_>, now: TimeMs) -> Option<
             round: incident.round + 1,
             reason: "the alert fires again".to_owned(),
         }),
+        // The watch begins anew after a time in which nobody could say.
+        Stage::Watching { .. }
+            if matches!(incident.events.last(), Some((_, Event::Cleared { .. }))) =>
+        {
+            Some(watching(context, now))
+        }
         Stage::Watching { until } if clear && now >= *until => {
             let ending = ending(incident);
             let report = closing_report(incident, ending, context.advice, now);

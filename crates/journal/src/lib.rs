@@ -65,10 +65,10 @@ pub struct Event {
     pub body: String,
 }
 
-/// The state of one group of rules after its last evaluation.
+/// The state of one group of rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupRow {
-    /// When it was evaluated.
+    /// Until when it is known: its last evaluation, or a later moment at which nothing had changed.
     pub evaluated_at: TimeMs,
     /// Its alerts, as JSON.
     pub state: String,
