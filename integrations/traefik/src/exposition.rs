@@ -3,6 +3,8 @@
 use paramedic_integration::{HttpResponse, ProbeError};
 use paramedic_model::{Series, TimeMs};
 
+use crate::log::Applied;
+
 /// The families that rules and probes read. The rest is left where it is: histograms alone would
 /// be hundreds of series that no rule here looks at.
 const KEPT: &[&str] = &[
@@ -73,6 +75,16 @@ impl Metrics {
     /// When the process started.
     pub fn process_started(&self) -> Option<TimeMs> {
         self.value("process_start_time_seconds").and_then(seconds)
+    }
+
+    /// What was applied and when, where all of it is told.
+    pub fn applied(&self, file_only: bool) -> Option<Applied> {
+        Some(Applied {
+            started: self.process_started()?,
+            at: self.last_reload()?,
+            reloads: self.value("traefik_config_reloads_total")? as u64,
+            file_only,
+        })
     }
 
     /// Whether the process has hardly any file descriptor left.

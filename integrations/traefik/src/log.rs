@@ -62,24 +62,32 @@ pub(crate) fn read(lines: &[Line]) -> Vec<Entry> {
     lines.iter().filter_map(entry).collect()
 }
 
-/// The newest entry about a configuration file that Traefik rejected and that was not replaced by a
-/// good one since, as far as that can be known.
+/// What the running process says of its configuration; the log's errors are judged by it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Applied {
+    /// When the process started.
+    pub started: TimeMs,
+    /// When the present configuration was applied.
+    pub at: TimeMs,
+    /// How many were applied since the start; with 1, only what it started with.
+    pub reloads: u64,
+    /// Whether the file provider is the only one. Others move `at` while a file is still broken.
+    pub file_only: bool,
+}
+
+/// The newest entry about a dynamic file that was rejected and not replaced by a good one since, as
+/// far as that can be known. Where the process does not say what it applied, none is cleared.
 ///
-/// `applied` is when the present configuration was applied. It clears an earlier error only where
-/// the file provider is the only one (`file_only`): with others, their changes move that moment
-/// while the file is still broken.
-pub(crate) fn unresolved(
-    entries: &[Entry],
-    topic: Topic,
-    applied: Option<TimeMs>,
-    file_only: bool,
-) -> Option<&Entry> {
-    // The metric counts whole seconds, so an error in the second of the change is kept.
-    let newer = |entry: &&Entry| match (entry.at, applied) {
-        (Some(at), Some(applied)) if file_only => at.0 / 1000 >= applied.0 / 1000,
-        _ => true,
+/// A process that started later has read the file anew and would have said so again. In one run, a
+/// later change clears an error. Moments are compared by the second, as metrics and log count.
+pub(crate) fn unresolved<'a>(entries: &'a [Entry], applied: Option<&Applied>) -> Option<&'a Entry> {
+    let second = |at: TimeMs| at.0.div_euclid(1000);
+    let cleared = |entry: &Entry| {
+        let (Some(at), Some(applied)) = (entry.at, applied) else { return false };
+        let changed = applied.reloads > 1 && second(at) < second(applied.at);
+        second(at) < second(applied.started) || (applied.file_only && changed)
     };
-    entries.iter().rev().filter(|entry| entry.topic == topic).find(newer)
+    entries.iter().rev().find(|entry| entry.topic == Topic::DynamicFile && !cleared(entry))
 }
 
 fn entry(line: &Line) -> Option<Entry> {
@@ -200,19 +208,27 @@ mod tests {
     }
 
     #[test]
-    fn a_good_file_clears_an_error_only_where_no_other_provider_moves_the_clock() {
+    fn a_later_good_file_or_a_later_process_clears_an_error() {
         let text = "2026-11-21T02:24:20Z ERR Error occurred during watcher callback";
         let entries = read(&[Line { at: None, text: text.to_owned() }]);
-        let check = |applied: &str, file_only: bool, kept: bool| {
-            let found =
-                unresolved(&entries, Topic::DynamicFile, api::parse_time(applied), file_only);
-            assert_eq!(found.is_some(), kept, "{applied} {file_only}");
+        let moment = |second: u32| api::parse_time(&format!("2026-11-21T02:24:{second:02}Z"));
+        let check = |started: u32, at: u32, reloads: u64, file_only: bool, kept: bool| {
+            let (started, at) = (moment(started).unwrap(), moment(at).unwrap());
+            let applied = Applied { started, at, reloads, file_only };
+            let found = unresolved(&entries, Some(&applied)).is_some();
+            assert_eq!(found, kept, "{applied:?}");
         };
-        check("2026-11-21T02:24:19Z", true, true);
-        check("2026-11-21T02:24:20Z", true, true);
-        check("2026-11-21T02:24:21Z", true, false);
-        check("2026-11-21T02:24:21Z", false, true);
-        assert!(unresolved(&entries, Topic::DynamicFile, None, true).is_some());
+        check(10, 19, 2, true, true);
+        check(10, 20, 2, true, true);
+        check(10, 21, 2, true, false);
+        // Another provider's change says nothing of the file.
+        check(10, 21, 2, false, true);
+        // Written at the start itself; what was applied is what it started with.
+        check(20, 21, 1, true, true);
+        // A later process has read the file anew.
+        check(21, 21, 1, true, false);
+        check(21, 21, 1, false, false);
+        assert!(unresolved(&entries, None).is_some());
     }
 
     #[test]

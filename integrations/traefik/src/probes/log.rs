@@ -69,16 +69,16 @@ pub(crate) struct Log {
     pub host: Arc<Host>,
 }
 
-/// Which of an earlier error's cures can be believed, as far as Traefik answers.
+/// The newest rejected file that Traefik is not known to have replaced since.
 pub(crate) async fn unresolved_file<'a>(
     client: &Client,
     entries: &'a [Entry],
 ) -> Option<&'a Entry> {
     // At once, so that a Traefik that hangs costs one deadline.
     let (metrics, overview) = futures_util::future::join(client.metrics(), client.overview()).await;
-    let applied = metrics.ok().and_then(|metrics| metrics.last_reload());
     let file_only = overview.is_ok_and(|overview| overview.providers() == ["File"]);
-    log::unresolved(entries, Topic::DynamicFile, applied, file_only)
+    let applied = metrics.ok().and_then(|metrics| metrics.applied(file_only));
+    log::unresolved(entries, applied.as_ref())
 }
 
 impl Probe for Log {
