@@ -15,7 +15,7 @@ pub(crate) static CATALOG: LazyLock<Catalog> = LazyLock::new(|| Catalog {
     title: "Traefik proxy",
     summary: "A Traefik reverse proxy, looked at through its API, ping and metrics; started and \
               restarted through the host it runs on",
-    versions: &["3.7.9"],
+    versions: &["3.7.9", "3.7.15"],
     settings: settings(),
     metrics: metrics(),
     probes: vec![
