@@ -96,9 +96,11 @@ impl Line {
     pub(crate) fn is_error(&self) -> bool {
         const WORDS: [&str; 8] =
             ["error", "fatal", "panic", "exception", "failed", "failure", "cannot", "could not"];
+        const LEVELS: [&str; 3] = ["ERR", "FTL", "PNC"];
         let text = self.text.to_lowercase();
         let worded = WORDS.iter().any(|word| text.contains(word));
-        !self.manager && (self.priority <= ERROR || worded || self.text.contains(" ERR "))
+        let levelled = self.text.split_whitespace().any(|word| LEVELS.contains(&word));
+        !self.manager && (self.priority <= ERROR || worded || levelled)
     }
 
     /// Whether systemd says here that the unit was started.

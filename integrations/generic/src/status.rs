@@ -92,7 +92,9 @@ async fn last_stop(
     let command = LookCommand::Journal { unit, since, line_count_max: STOP_LINE_COUNT_MAX };
     let text = looking.read(command).await?;
     let lines = journal::parse(&text).map_err(|reason| looking.misread(reason))?;
-    Ok(journal::stopped_on_request(&lines))
+    // Silence tells only where all of the time is shown: a stop that was asked for has its line.
+    let complete = !lines.is_empty() && lines.len() < STOP_LINE_COUNT_MAX as usize;
+    Ok(journal::stopped_on_request(&lines).or(complete.then_some(false)))
 }
 
 async fn read_commands(host: &Host, commands: &ServiceCommands) -> Result<Status, ProbeError> {

@@ -179,7 +179,7 @@ impl Change {
         if let Service::Unit(unit) = service
             && let Ok(Some(line)) = self.last_words(unit).await
         {
-            reason.push_str(&format!("; its last error: {}", crate::shorten(&line)));
+            reason.push_str(&format!("; it last wrote: {}", crate::shorten(&line)));
         }
         self.host.clean(&reason)
     }
@@ -188,7 +188,9 @@ impl Change {
         let mut looking = self.host.open().await?;
         let since = looking.now().await? - PATIENCE;
         let lines = journal(&mut looking, unit, since).await?;
-        Ok(lines.into_iter().rev().find(journal::Line::is_error).map(|line| line.text))
+        let mut own = lines.into_iter().rev().filter(|line| !line.manager).peekable();
+        let last = own.peek().map(|line| line.text.clone());
+        Ok(own.find(journal::Line::is_error).map(|line| line.text).or(last))
     }
 
     pub(super) async fn happened(

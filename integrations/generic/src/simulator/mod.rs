@@ -54,6 +54,7 @@ struct State {
     resources: Resources,
     answers: BTreeMap<String, Arc<dyn Fn() -> Finished + Send + Sync>>,
     recorded: Vec<Recorded>,
+    command_lines: Vec<String>,
     next_pid: u32,
     may_change: bool,
     may_read_journal: bool,
@@ -78,6 +79,7 @@ impl SimulatedHost {
             resources: Resources::default(),
             answers: BTreeMap::new(),
             recorded: Vec::new(),
+            command_lines: Vec::new(),
             next_pid: 800 + u32::try_from(seed % 100).unwrap_or(0),
             may_change: true,
             may_read_journal: true,
@@ -168,8 +170,8 @@ impl SimulatedHost {
         change(&mut self.lock().resources);
     }
 
-    /// From now on `answer` answers this exact command line: for the commands that a system's
-    /// `commands` setting allows.
+    /// From now on `answer` answers this command line, without `env` and `sudo` in front: for the
+    /// commands that a system's `commands` setting allows, and to let a host answer nonsense.
     pub fn answer(
         &self,
         command_line: &str,
@@ -216,6 +218,11 @@ impl SimulatedHost {
     /// Every start and restart that was asked for, in order: `start traefik.service`.
     pub fn recorded(&self) -> Vec<Recorded> {
         self.lock().recorded.clone()
+    }
+
+    /// Every command line that arrived, in order.
+    pub fn command_lines(&self) -> Vec<String> {
+        self.lock().command_lines.clone()
     }
 
     /// Carries out the restart that systemd owes the unit, where it is due.

@@ -15,13 +15,18 @@ const NOT_FOUND: i32 = 127;
 impl SimulatedHost {
     /// Runs one command line.
     pub(super) fn shell(&self, line: &str) -> Finished {
-        let answer = self.lock().answers.get(line).cloned();
-        if let Some(answer) = answer {
-            return answer();
-        }
         let words: Vec<&str> = line.split(' ').collect();
         let words = words.strip_prefix(&["env", "LC_ALL=C", "TZ=UTC"]).unwrap_or(&words);
         let words = words.strip_prefix(&["sudo", "-n"]).unwrap_or(words);
+        let line = words.join(" ");
+        let answer = {
+            let mut state = self.lock();
+            state.command_lines.push(line.clone());
+            state.answers.get(&line).cloned()
+        };
+        if let Some(answer) = answer {
+            return answer();
+        }
         match words {
             ["systemctl", "show", "--no-pager", "-p", properties, "--", unit] => {
                 self.show(properties, unit)
