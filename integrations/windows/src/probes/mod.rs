@@ -34,8 +34,10 @@ type Looked<'a> = BoxFuture<'a, Result<Evidence, ProbeError>>;
 /// The code of one probe.
 type LookFn = for<'a> fn(&'a Site, &'a Args, Look) -> Looked<'a>;
 
-/// Every probe: what it declares and what it does.
-const PROBES: &[(fn() -> ProbeSignature, LookFn)] = &[
+/// One probe: what it declares and what it does.
+type Entry = (fn() -> ProbeSignature, LookFn);
+
+const PROBES: &[Entry] = &[
     (service_status::signature, service_status::look),
     (system_events::signature, system_events::look),
     (application_events::signature, application_events::look),

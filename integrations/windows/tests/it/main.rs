@@ -7,3 +7,5 @@ mod collector; // the samples of a healthy host
 mod faults; // every fault: alert, cause, ending
 mod hostile; // labels that a stranger wrote
 mod scene; // one simulated host with its pages
+mod sockets; // real sockets: pywinrm against the simulator, and many sessions at once
+mod tls; // https: whom it believes, and what it then says
