@@ -94,12 +94,16 @@ pub(super) fn look<'a>(site: &'a Site, args: &'a Args, _look: Look) -> Looked<'a
             "running_dependents": running,
         });
         let down: Vec<String> = stopped.iter().chain(&drivers).cloned().collect();
-        let summary = format!(
-            "needs {} others, of which {} not running; needed by {} running",
-            needed.len(),
-            if down.is_empty() { "none is".to_owned() } else { format!("{} is", list(&down)) },
-            if running.is_empty() { "none".to_owned() } else { list(&running) },
-        );
+        let needs = match (needed.len(), down.len()) {
+            (0, _) => "needs no other service".to_owned(),
+            (_, 0) => "all that it needs runs".to_owned(),
+            (_, 1) => format!("needs {}, which does not run", list(&down)),
+            (..) => format!("needs {}, which do not run", list(&down)),
+        };
+        let summary = match running.len() {
+            0 => format!("{needs}; no running service needs it"),
+            _ => format!("{needs}; needed by {}", list(&running)),
+        };
         let lines = needed.iter().map(|edge| format!("needs {}", edge.on));
         let lines = lines.chain(dependents.iter().map(|d| format!("needed by {}", d.title())));
         Ok(evidence(facts, summary, site.lookout.excerpt(lines)))

@@ -131,5 +131,8 @@ fn summary(history: &History, service: &Service, others: usize) -> String {
         let events = count(history.events.len(), "event");
         parts.push(format!("{events} about {}", service.title()));
     }
-    format!("{}; {} besides", parts.join("; "), count(others, "error or warning"))
+    if others > 0 {
+        parts.push(format!("other sources wrote {}", count(others, "warning")));
+    }
+    parts.join("; ")
 }

@@ -26,6 +26,7 @@ async fn every_fault_is_diagnosed_and_ends_rightly() {
         let situation = scene.diagnose(page, &fired[0]).await;
         let diagnosis = page.diagnose(&situation);
         let why = explain(page, &situation);
+        println!("{}\n{why}", fault.id);
         let likely = diagnosis.likely().unwrap_or_else(|| panic!("{}: none\n{why}", fault.id));
         assert_eq!(likely.cause.id, fault.cause, "{}\n{why}", fault.id);
         match fault.ending {
