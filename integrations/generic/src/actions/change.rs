@@ -24,6 +24,8 @@ use crate::status::{self, Status};
 const PROVEN: Duration = Duration::from_secs(5);
 /// How long it may take to get there.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How many looks it is given at least: on a fast clock the looks themselves take their time.
+const LOOK_COUNT_MIN: u32 = 10;
 /// How often its state is read meanwhile.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// A restart that systemd does by itself this soon is worth waiting for.
@@ -136,7 +138,9 @@ impl Change {
         };
         // The process that is seen running, and since when.
         let mut seen: Option<(Option<i64>, TimeMs)> = None;
+        let mut look_count = 0;
         loop {
+            look_count += 1;
             let status = match &mut looking {
                 Some((looking, unit)) => status::read_unit(looking, unit).await?,
                 None => status::read(&self.host, service).await?,
@@ -153,10 +157,10 @@ impl Change {
                 if now.since(since) >= PROVEN {
                     return Ok(Proof::Active(status.describe()));
                 }
-            } else if !status.unit.is_changing() || now.since(began) >= PATIENCE {
+            } else if !status.unit.is_changing() {
                 return Ok(Proof::Not(status.describe()));
             }
-            if now.since(began) >= PATIENCE {
+            if now.since(began) >= PATIENCE && look_count >= LOOK_COUNT_MIN {
                 return Ok(Proof::Not(status.describe()));
             }
             clock.sleep(INTERVAL).await;

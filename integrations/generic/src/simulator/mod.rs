@@ -215,6 +215,16 @@ impl SimulatedHost {
         settings
     }
 
+    /// The host's private key, to let a real server stand in for this one.
+    pub fn host_key_file(&self) -> String {
+        self.keys.host_key_file()
+    }
+
+    /// The public key of the one who may log in, as in `authorized_keys`.
+    pub fn client_key_line(&self) -> String {
+        self.keys.client_key_line()
+    }
+
     /// Every start and restart that was asked for, in order: `start traefik.service`.
     pub fn recorded(&self) -> Vec<Recorded> {
         self.lock().recorded.clone()

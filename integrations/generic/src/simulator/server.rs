@@ -35,13 +35,32 @@ impl Keys {
 
     /// The host's public key, as in `known_hosts` without the name in front.
     pub(super) fn host_key_line(&self) -> String {
-        self.host.public_key().to_openssh().unwrap_or_default()
+        line(&self.host)
+    }
+
+    /// The host's private key, as `ssh-keygen` writes it.
+    pub(super) fn host_key_file(&self) -> String {
+        file(&self.host)
+    }
+
+    /// The visitor's public key, as in `authorized_keys`.
+    pub(super) fn client_key_line(&self) -> String {
+        line(&self.client)
     }
 
     /// The visitor's private key, as `ssh-keygen` writes it.
     pub(super) fn client_key_file(&self) -> String {
-        self.client.to_openssh(LineEnding::LF).map(|key| key.to_string()).unwrap_or_default()
+        file(&self.client)
     }
+}
+
+fn line(key: &PrivateKey) -> String {
+    key.public_key().to_openssh().expect("a key without a strange comment can be written")
+}
+
+fn file(key: &PrivateKey) -> String {
+    let text = key.to_openssh(LineEnding::LF).expect("a key in memory can be written");
+    text.to_string()
 }
 
 fn key(seed: u64, role: u8) -> PrivateKey {

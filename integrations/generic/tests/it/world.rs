@@ -29,7 +29,7 @@ impl World {
     pub fn with(change: impl FnOnce(Settings) -> Settings) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(ScaledClock::new(VIRTUAL_EPOCH, 1.0));
         let oxidized = UnitModel::new("Oxidized").with_restart_ms(300_000);
-        let units = [(TRAEFIK, UnitModel::new("Traefik Proxy")), ("oxidized.service", oxidized)];
+        let units = [(TRAEFIK, unit()), ("oxidized.service", oxidized)];
         let host = SimulatedHost::new(clock.clone(), 1, units);
         let simulator: Arc<dyn Simulator> = Arc::new(MereHost(host.clone()));
         let network = MemoryNetwork::default();
@@ -56,6 +56,11 @@ impl World {
     pub fn changes(&self) -> Vec<String> {
         self.host.recorded().into_iter().map(|recorded| recorded.change).collect()
     }
+}
+
+/// The unit that most tests are about, healthy.
+pub fn unit() -> UnitModel {
+    UnitModel::new("Traefik Proxy")
 }
 
 /// Where the host is.
