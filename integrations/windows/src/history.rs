@@ -9,7 +9,7 @@
 use paramedic_model::TimeMs;
 
 use crate::codes::{self, Class};
-use crate::host::{LogEvent, Service, State, same_name};
+use crate::host::{LogEvent, Service, State, image, same_name};
 
 /// The source of its events.
 pub(crate) const SCM: &str = "Service Control Manager";
@@ -181,11 +181,22 @@ fn is_about(event: &LogEvent, service: &Service) -> bool {
     subjects.iter().any(|number| names(event.parameter(*number)))
 }
 
-/// An event on one line: `2026-11-21T02:22:00.000Z 7034 Shop Worker, 1`.
+/// An event on one line: `2026-11-21T02:22:00.000Z SCM 7034 Shop Worker, 1`.
 pub(crate) fn line(event: &LogEvent) -> String {
-    let strings: Vec<_> = event.strings.iter().map(|text| text.trim()).collect();
     let source = if event.source == SCM { "SCM" } else { &event.source };
-    format!("{} {source} {} {}", event.at, event.code, strings.join(", "))
+    format!("{} {source} {} {}", event.at, event.code, words(event))
+}
+
+/// The parameters of an event. The command line of a new service may hold secrets, so its arguments
+/// are left out.
+pub(crate) fn words(event: &LogEvent) -> String {
+    const INSTALLED: u64 = 7045;
+    const COMMAND_LINE: usize = 1;
+    let word = |(at, text): (usize, &String)| match event.code {
+        INSTALLED if at == COMMAND_LINE => image(text).to_owned(),
+        _ => text.trim().to_owned(),
+    };
+    event.strings.iter().enumerate().map(word).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -263,6 +274,13 @@ mod tests {
         let none = events(&[(7031, &["Shop Worker", "1", "0", "0", "Take no action"])]);
         let history = History::of(&none, &service(State::Stopped, 1067), TimeMs(100_000));
         assert_eq!((history.recovery_due, history.crash_count), (None, 1));
+    }
+
+    #[test]
+    fn the_arguments_of_a_new_service_are_not_shown() {
+        let list = events(&[(7045, &["X", r"C:\\x.exe --password hunter2", "user mode service"])]);
+        let shown = line(&list[0]);
+        assert!(shown.contains(r"C:\\x.exe, user mode") && !shown.contains("hunter2"), "{shown}");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use paramedic_catalog::{Setting, SettingKind, Settings};
 use paramedic_integration::{Address, Environment, SettingsError, TlsSettings, TlsTrust};
+use paramedic_model::Secret;
 
 use crate::host::{Hands, Lookout};
 use crate::winrm::{Denials, Endpoint, Scheme};
@@ -79,6 +80,23 @@ pub(crate) fn declared() -> Vec<Setting> {
             "{ file: /etc/paramedic/win01-password }",
         ),
         setting(
+            "act_as",
+            SettingKind::Table(vec![
+                setting("user", SettingKind::Text, true, "Who acts", "'WIN01\\paramedic-act'"),
+                setting(
+                    "password",
+                    SettingKind::Secret,
+                    true,
+                    "Their password",
+                    "{ file: /etc/paramedic/win01-act-password }",
+                ),
+            ]),
+            false,
+            "Another account for actions alone, so that the first needs no right to change \
+             anything. Default: the first",
+            "{ user: 'WIN01\\paramedic-act', password: { env: WIN01_ACT_PASSWORD } }",
+        ),
+        setting(
             "auth",
             SettingKind::Text,
             false,
@@ -143,15 +161,9 @@ pub(crate) fn open(
                       server is";
         return Err(SettingsError::new("url", reason));
     }
-    let user = settings.text("user").ok_or_else(|| required("user"))?.to_owned();
-    if user.is_empty()
-        || user.chars().any(char::is_control)
-        || scheme == Scheme::Basic && user.contains(':')
-    {
-        return Err(SettingsError::new("user", "write name, DOMAIN\\name or name@domain"));
-    }
-    let password = settings.secret("password").ok_or_else(|| required("password"))?.clone();
-    environment.redactor.add(&password);
+    let (user, password) = account(settings, "", scheme, environment)?;
+    let actor = settings.table("act_as");
+    let actor = actor.map(|table| account(table, "act_as.", scheme, environment)).transpose()?;
     let ports = settings.map("ports").cloned().unwrap_or_default();
     let ports = ports.into_iter().map(|(name, port)| match port.parse::<u16>() {
         Ok(port) if port > 0 => Ok((name, u64::from(port))),
@@ -162,20 +174,43 @@ pub(crate) fn open(
     });
     let ports = ports.collect::<Result<_, _>>()?;
     let instance = address.to_string();
-    let endpoint = Arc::new(Endpoint {
-        address,
-        tls,
-        user,
-        password,
-        scheme,
-        transport: environment.transport.clone(),
-        clock: environment.clock.clone(),
-        redactor: environment.redactor.clone(),
-        denials: Denials::default(),
-    });
-    let lookout = Lookout::new(endpoint.clone());
+    let endpoint = |user: String, password: Secret| {
+        Arc::new(Endpoint {
+            address: address.clone(),
+            tls: tls.clone(),
+            user,
+            password,
+            scheme,
+            transport: environment.transport.clone(),
+            clock: environment.clock.clone(),
+            redactor: environment.redactor.clone(),
+            denials: Denials::default(),
+        })
+    };
+    let looking = endpoint(user, password);
+    let acting = actor.map_or_else(|| looking.clone(), |(user, password)| endpoint(user, password));
+    let lookout = Lookout::new(looking);
     let site = Arc::new(Site { lookout, watched: settings.list("services").to_vec(), ports });
-    Ok(Opened { site, hands: Hands::new(endpoint), instance })
+    Ok(Opened { site, hands: Hands::new(acting), instance })
+}
+
+/// The user and the password in `settings`, whose names begin with `prefix`.
+fn account(
+    settings: &Settings,
+    prefix: &str,
+    scheme: Scheme,
+    environment: &Environment,
+) -> Result<(String, Secret), SettingsError> {
+    let error = |name: &str, reason: &str| SettingsError::new(format!("{prefix}{name}"), reason);
+    let user = settings.text("user").ok_or_else(|| error("user", "it is required"))?.to_owned();
+    let basic_splits_it = scheme == Scheme::Basic && user.contains(':');
+    if user.is_empty() || user.chars().any(char::is_control) || basic_splits_it {
+        return Err(error("user", "write name, DOMAIN\\name or name@domain"));
+    }
+    let password =
+        settings.secret("password").ok_or_else(|| error("password", "it is required"))?;
+    environment.redactor.add(password);
+    Ok((user, password.clone()))
 }
 
 /// Whether the URL says https, and its host and port.

@@ -21,7 +21,7 @@ use paramedic_integration::{ActionError, ProbeError};
 use paramedic_model::{Clock, TimeMs};
 
 pub(crate) use records::{
-    Dependency, Disk, Hotfix, Listener, LogEvent, OperatingSystem, Process, Service, State,
+    Dependency, Disk, Hotfix, Listener, LogEvent, OperatingSystem, Process, Service, State, image,
     same_name,
 };
 pub(crate) use registry::{PendingReboot, ServiceKey};

@@ -174,7 +174,7 @@ pub(crate) fn same_name(a: &str, b: &str) -> bool {
 }
 
 /// The program of a command line: what is quoted, else up to the first `.exe`, else the first word.
-fn image(path: &str) -> &str {
+pub(crate) fn image(path: &str) -> &str {
     let path = path.trim();
     if let Some(quoted) = path.strip_prefix('"') {
         return quoted.split('"').next().unwrap_or(quoted);

@@ -68,7 +68,7 @@ pub(super) fn look<'a>(site: &'a Site, args: &'a Args, look: Look) -> Looked<'a>
             json!({
                 "at": event.at.to_string(),
                 "id": event.code,
-                "text": event.strings.join(", "),
+                "text": history::words(event),
                 "by": event.user,
             })
         });

@@ -189,8 +189,9 @@ fn seconds(count: u64) -> Duration {
 }
 
 impl World {
-    /// Breaks the host; `false` for an id that there is not.
-    pub(super) fn inject(&mut self, fault: &str) -> bool {
+    /// Breaks the host, which must be whole; an id that there is not breaks nothing.
+    pub(super) fn inject(&mut self, fault: &str) {
+        self.broken = true;
         match fault {
             "hung-stopping" => {
                 self.scm(seconds(70), 7011, &["30000", "ShopWorker"]);
@@ -326,9 +327,8 @@ impl World {
             "host-unreachable" => self.unreachable = true,
             "password-expired" => self.password_changed = true,
             "rights-lost" => self.blind = true,
-            _ => return false,
+            _ => self.broken = false,
         }
-        true
     }
 
     /// Undoes every fault, as if its cause had gone by itself. What was recorded stays.

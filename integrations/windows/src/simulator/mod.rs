@@ -106,10 +106,17 @@ impl Simulator for SimulatedHost {
     }
 
     fn inject(&self, fault: &str) -> Result<(), UnknownFault> {
-        match self.lock().world.inject(fault) {
-            true => Ok(()),
-            false => Err(UnknownFault::new(fault, FAULTS)),
+        if !FAULTS.iter().any(|known| known.id == fault) {
+            return Err(UnknownFault::new(fault, FAULTS));
         }
+        let now = self.clock.now();
+        let mut host = self.lock();
+        // Faults do not stack: what one of them removed, another may need.
+        if host.world.broken {
+            host.world.heal(now, self.seed);
+        }
+        host.world.inject(fault);
+        Ok(())
     }
 
     fn heal(&self) {

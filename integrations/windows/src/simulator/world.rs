@@ -119,6 +119,8 @@ pub(super) struct World {
     pub unreachable: bool,
     /// The password that is configured is not accepted.
     pub password_changed: bool,
+    /// A fault was injected and not healed.
+    pub broken: bool,
     pub recorded: Vec<Recorded>,
     /// What a good responder may ask for now: `start ShopQueue`.
     pub allowed: Vec<&'static str>,
@@ -150,6 +152,7 @@ impl World {
             blind: false,
             unreachable: false,
             password_changed: false,
+            broken: false,
             recorded: Vec::new(),
             allowed: Vec::new(),
             next_pid: 1200 + seed % 1000 * 4,

@@ -139,3 +139,23 @@ async fn an_answer_that_is_lost_leaves_the_outcome_open() {
     assert!(matches!(acted, Err(ActionError::Refused(_))), "{acted:?}");
     assert_eq!(scene.recorded(), []);
 }
+
+#[tokio::test(start_paused = true)]
+async fn another_account_acts_and_only_acts() {
+    use paramedic_catalog::{SettingValue, Settings};
+    use paramedic_model::SystemName;
+
+    let mut scene = Scene::with_fault("crashed").await;
+    let mut settings = scene.bench.simulator.settings();
+    let actor = Settings::default().with_text("user", "nobody").with_secret("password", "unknown");
+    settings.set("act_as", SettingValue::Table(actor));
+    let name = SystemName::from("sut");
+    let opened = windows().open(&name, &settings, &scene.bench.environment);
+    scene.bench.system = opened.expect("the settings work");
+    let start = scene.named("service-start", "ShopWorker");
+    assert!(matches!(scene.precondition(&start).await, Precondition::Holds(_)));
+    let acted = scene.act(&start).await;
+    let Err(ActionError::Refused(error)) = acted else { panic!("{acted:?}") };
+    assert!(error.to_string().contains("user nobody"), "{error}");
+    assert_eq!(scene.recorded(), []);
+}

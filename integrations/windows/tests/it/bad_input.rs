@@ -188,6 +188,9 @@ async fn settings_that_cannot_work_say_what_to_write() {
     check(good().with_text("url", "http://win01"), "sealed_http: true");
     check(good().with_text("url", "http://win01").with_text("auth", "basic"), "needs an https url");
     check(pinned().with_text("url", "http://win01"), "no effect on an http url");
+    let mut nobody = pinned();
+    nobody.set("act_as", SettingValue::Table(Settings::default().with_text("user", "x")));
+    check(nobody, "setting \"act_as.password\": it is required");
     check(good().with_text("url", "win01"), "write https://host:port");
     check(ports, "setting \"ports.W3SVC\"");
     let opened = windows().open(&SystemName::from("sut"), &pinned(), &bench.environment);

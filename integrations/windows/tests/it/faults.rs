@@ -83,3 +83,15 @@ async fn some_faults_end_by_themselves() {
         assert!(still.is_empty(), "{fault}: {still:?}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn faults_do_not_stack() {
+    let scene = Scene::new();
+    for fault in windows().simulator().expect("simulated").faults() {
+        scene.bench.simulator.inject(fault.id).expect("a declared fault");
+    }
+    let error = scene.bench.simulator.inject("gremlins").expect_err("there is no such fault");
+    assert!(error.to_string().contains("crash-loop"), "{error}");
+    scene.bench.simulator.heal();
+    assert_eq!(scene.all_holding(&scene.collect().await), Vec::<String>::new());
+}

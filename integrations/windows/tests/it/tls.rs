@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use paramedic_catalog::{SettingValue, Settings};
-use paramedic_integration::Collection;
+use paramedic_integration::{Collection, System};
 use paramedic_model::SystemName;
 use paramedic_testkit::Bench;
 use rcgen::CertifiedKey;
@@ -11,20 +11,36 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::scene::{address, collect, print, windows};
 
-/// A simulated host behind TLS, and its certificate.
-fn behind_tls() -> (Bench, CertifiedKey<rcgen::KeyPair>) {
-    let bench = Bench::new(windows());
+pub type Certified = CertifiedKey<rcgen::KeyPair>;
+
+/// A certificate for the simulated host that nobody signed.
+pub fn certificate() -> Certified {
     let names = vec!["sut.test".to_owned()];
-    let certified = rcgen::generate_simple_self_signed(names).expect("a certificate");
+    rcgen::generate_simple_self_signed(names).expect("a certificate")
+}
+
+/// The server's side of TLS with this certificate.
+pub fn acceptor(certified: &Certified) -> TlsAcceptor {
     let key = PrivateKeyDer::Pkcs8(certified.signing_key.serialize_der().into());
-    let config =
-        ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("TLS has versions")
-            .with_no_client_auth()
-            .with_single_cert(vec![certified.cert.der().clone()], key)
-            .expect("the key fits the certificate");
-    let (acceptor, simulator) = (TlsAcceptor::from(Arc::new(config)), bench.simulator.clone());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("TLS has versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![certified.cert.der().clone()], key)
+        .expect("the key fits the certificate");
+    TlsAcceptor::from(Arc::new(config))
+}
+
+/// The `tls` table that believes this certificate.
+pub fn believing(certified: &Certified) -> Settings {
+    Settings::default().with_secret("ca", &certified.cert.pem())
+}
+
+/// A simulated host behind TLS, and its certificate.
+fn behind_tls() -> (Bench, Certified) {
+    let (bench, certified) = (Bench::new(windows()), certificate());
+    let (acceptor, simulator) = (acceptor(&certified), bench.simulator.clone());
     bench.network.listen(address(), move |stream| {
         let (acceptor, simulator) = (acceptor.clone(), simulator.clone());
         Box::pin(async move {
@@ -36,8 +52,8 @@ fn behind_tls() -> (Bench, CertifiedKey<rcgen::KeyPair>) {
     (bench, certified)
 }
 
-/// One collection over https with this `tls` table and way to log in.
-async fn collection(bench: &Bench, auth: &str, tls: Settings) -> Collection {
+/// The host over https, with this way to log in and this `tls` table.
+pub fn open(bench: &Bench, auth: &str, tls: Settings) -> System {
     let mut settings = bench.simulator.settings();
     settings
         .set("url", SettingValue::Text(format!("https://{}", address())))
@@ -45,19 +61,18 @@ async fn collection(bench: &Bench, auth: &str, tls: Settings) -> Collection {
         .set("sealed_http", SettingValue::Bool(false))
         .set("tls", SettingValue::Table(tls));
     let name = SystemName::from("sut");
-    let system = windows().open(&name, &settings, &bench.environment).expect("the settings work");
-    collect(&system, bench.look(0)).await
+    windows().open(&name, &settings, &bench.environment).expect("the settings work")
 }
 
-fn believing(pem: &str) -> Settings {
-    Settings::default().with_secret("ca", pem)
+async fn collection(bench: &Bench, auth: &str, tls: Settings) -> Collection {
+    collect(&open(bench, auth, tls), bench.look(0)).await
 }
 
 #[tokio::test(start_paused = true)]
 async fn ntlm_and_basic_work_with_an_authority() {
     let (bench, certified) = behind_tls();
     for auth in ["ntlm", "basic"] {
-        let found = collection(&bench, auth, believing(&certified.cert.pem())).await;
+        let found = collection(&bench, auth, believing(&certified)).await;
         assert!(found.failure.is_none(), "{auth}: {}", print(&found));
         assert!(print(&found).contains("windows_service_state"), "{auth}");
     }
@@ -66,10 +81,9 @@ async fn ntlm_and_basic_work_with_an_authority() {
 #[tokio::test(start_paused = true)]
 async fn another_authority_or_pin_is_not_believed_and_is_told_nothing() {
     let (bench, _) = behind_tls();
-    let names = vec!["sut.test".to_owned()];
-    let other = rcgen::generate_simple_self_signed(names).expect("a certificate");
+    let other = certificate();
     for auth in ["ntlm", "basic"] {
-        let found = collection(&bench, auth, believing(&other.cert.pem())).await;
+        let found = collection(&bench, auth, believing(&other)).await;
         let text = print(&found);
         assert_eq!(found.failure.map(|e| e.class()), Some("connect"), "{text}");
         assert!(text.contains("https://sut.test:1000/wsman"), "{text}");
