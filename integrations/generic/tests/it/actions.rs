@@ -13,7 +13,7 @@ async fn act(world: &World, action: &str, with: &[(&str, &str)]) -> Result<Perfo
 
 /// The reason for which a precondition refuses; nothing was asked of the host.
 async fn refusal(world: &World, action: &str) -> String {
-    let failure = act(world, action, &[SERVICE]).await.unwrap_err();
+    let failure = act(world, action, &[SERVICE]).await.expect_err("it is refused");
     assert!(matches!(failure, ActFailure::Precondition(_)), "{failure}");
     assert!(world.changes().is_empty());
     failure.to_string()
@@ -164,7 +164,7 @@ async fn refuses_hostile_labels(action: &str) {
     let world = World::new();
     world.host.set_unit(TRAEFIK, UnitState::Failed(Failure::ExitCode(1)));
     for label in hostile() {
-        let failure = act(&world, action, &[("service", &label)]).await.unwrap_err();
+        let failure = act(&world, action, &[("service", &label)]).await.expect_err("it is refused");
         let ActFailure::Look(error) = &failure else { panic!("{label:?}: {failure}") };
         assert_eq!(error.class(), "unable", "{label:?}: {error}");
         assert!(error.to_string().len() < 400, "{error}");

@@ -15,13 +15,14 @@ async fn fails(world: &World, class: &str, words: &str) {
         ("listeners", &[]),
     ];
     for (probe, with) in probes {
-        let error = world.bench.probe(integration(), probe, with).await.unwrap_err();
+        let error = world.bench.probe(integration(), probe, with).await.expect_err("it is refused");
         assert_eq!(error.class(), class, "{probe}: {error}");
         assert!(error.to_string().contains(words), "{probe}: {error}");
         assert!(error.to_string().contains("sut.test:22"), "{probe}: {error}");
     }
     for action in ["service-start", "service-restart"] {
-        let failure = world.bench.act(integration(), action, &[SERVICE]).await.unwrap_err();
+        let failure =
+            world.bench.act(integration(), action, &[SERVICE]).await.expect_err("it is refused");
         let ActFailure::Look(error) = failure else { panic!("{action}: {failure}") };
         assert_eq!(error.class(), class, "{action}: {error}");
     }

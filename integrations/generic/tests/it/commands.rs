@@ -27,9 +27,9 @@ impl Processes for Scripts {
         environment: &'a BTreeMap<String, String>,
     ) -> BoxFuture<'a, io::Result<Finished>> {
         assert_eq!(environment.get("LC_ALL").map(String::as_str), Some("C"));
-        let mut running = self.running.lock().unwrap();
+        let mut running = self.running.lock().expect("the look succeeds");
         let line = format!("{program} {}", args.join(" "));
-        self.run.lock().unwrap().push(line.clone());
+        self.run.lock().expect("the look succeeds").push(line.clone());
         let (code, text) = match line.as_str() {
             "ctl status proxy" => (if *running { 0 } else { 3 }, ""),
             "ctl start proxy" | "ctl restart proxy" => {

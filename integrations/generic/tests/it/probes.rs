@@ -7,7 +7,7 @@ use crate::world::{SERVICE, TRAEFIK, World};
 
 /// The named facts of a probe's evidence, and its summary.
 async fn facts(world: &World, probe: &str, with: &[(&str, &str)], names: &[&str]) -> Value {
-    let evidence = world.bench.probe(integration(), probe, with).await.unwrap();
+    let evidence = world.bench.probe(integration(), probe, with).await.expect("the look succeeds");
     let mut picked: serde_json::Map<_, _> =
         names.iter().map(|name| ((*name).to_owned(), evidence.facts[*name].clone())).collect();
     picked.insert("summary".to_owned(), evidence.summary.into());

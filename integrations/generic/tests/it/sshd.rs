@@ -213,7 +213,8 @@ async fn works(test: &str, options: &str) {
     assert_eq!(changes()[1], "systemctl --no-ask-password restart -- traefik.service");
 
     fs::write(sshd.dir.path().join("denied"), "").expect("the folder is writable");
-    let failure = bench.act(integration(), "service-restart", &[SERVICE]).await.unwrap_err();
+    let failure =
+        bench.act(integration(), "service-restart", &[SERVICE]).await.expect_err("it is refused");
     assert!(matches!(failure, ActFailure::Action(_)), "{failure}");
 }
 
@@ -246,10 +247,10 @@ async fn a_restricted_key_runs_nothing_else() {
     let mut settings = sshd.settings();
     settings.set("commands", SettingValue::ListMap(lists.collect()));
     let bench = sshd.bench(&settings);
-    for i in 0..commands.len() {
+    for (i, line) in commands.iter().enumerate() {
         let name = format!("c{i}");
         let error = bench.probe(integration(), "command", &[("name", &name)]).await;
-        let error = error.expect_err(commands[i]).to_string();
+        let error = error.expect_err(line).to_string();
         assert!(error.contains("paramedic-host-command: not allowed"), "{error}");
     }
     assert_eq!(sshd.asked(), "");
