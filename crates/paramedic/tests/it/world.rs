@@ -1,0 +1,247 @@
+//! Simulated systems, network, time and journal, which outlive the engine that watches them.
+//!
+//! Everything here runs under a paused tokio runtime ([`run`]): nothing waits, and a run always
+//! goes the same way.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use paramedic::assembly;
+use paramedic::config::Config;
+use paramedic::kinds;
+use paramedic::lab::Simulated;
+use paramedic_engine::{Command, Engine, EngineError, Handle, Stopped, Verb};
+use paramedic_incident::{Incident, Looked, Outcome, Stage};
+use paramedic_integration::{Address, Environment, ScaledClock};
+use paramedic_journal::{Journal, MemoryJournal};
+use paramedic_model::{Clock, IncidentId, Redactor, TimeMs};
+use paramedic_testkit::{MemoryNetwork, NoProcesses, VIRTUAL_EPOCH};
+use tokio::task::JoinHandle;
+
+/// How often a system is collected.
+pub const INTERVAL: Duration = Duration::from_secs(15);
+/// How long between two looks at the engine.
+pub const STEP: Duration = Duration::from_secs(1);
+
+/// Runs a test in virtual time.
+pub fn run<T>(test: impl Future<Output = T>) -> T {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_time().start_paused(true).build().expect("a runtime starts");
+    runtime.block_on(test)
+}
+
+/// Seconds, for short.
+pub const fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+/// What is there without an engine.
+pub struct World {
+    pub clock: Arc<dyn Clock>,
+    pub network: MemoryNetwork,
+    pub systems: Vec<Simulated>,
+    pub journal: MemoryJournal,
+    pub config: Config,
+}
+
+impl World {
+    /// `count` healthy systems of one kind, with the shipped rules and pages.
+    pub fn new(kind: &str, count: usize) -> Self {
+        let clock: Arc<dyn Clock> = Arc::new(ScaledClock::new(VIRTUAL_EPOCH, 1.0));
+        let network = MemoryNetwork::default();
+        let integration = kinds::kind(kind).expect("the kind is built in");
+        let factory = integration.simulator().expect("the kind has a simulator");
+        let start = |number: usize| {
+            let host = format!("{kind}{number}.test");
+            let ports = (9001..).take(factory.ports().len());
+            let addresses = ports.map(|port| Address::new(host.as_str(), port)).collect();
+            let name = format!("{kind}-{number}");
+            let seed = number as u64;
+            Simulated::start(&name, integration, addresses, clock.clone(), seed)
+                .expect("the kind has a simulator")
+        };
+        let systems: Vec<_> = (1..=count).map(start).collect();
+        let config = Config {
+            systems: systems.iter().map(|system| system.config(INTERVAL)).collect(),
+            ..Config::default()
+        };
+        let world = Self { clock, network, systems, journal: MemoryJournal::default(), config };
+        (0..count).for_each(|number| world.connect(number));
+        world
+    }
+
+    /// Puts a system on the network, again after [`World::hang`] or [`World::close`].
+    pub fn connect(&self, number: usize) {
+        let system = &self.systems[number];
+        for (port, address) in &system.ports {
+            self.network.attach(address.clone(), system.simulator.clone(), port);
+        }
+    }
+
+    /// From now on, a system accepts connections and never answers.
+    pub fn hang(&self, number: usize) {
+        self.systems[number].ports.iter().for_each(|(_, address)| {
+            self.network.hang(address.clone());
+        });
+    }
+
+    /// From now on, a system refuses connections.
+    pub fn close(&self, number: usize) {
+        self.systems[number].ports.iter().for_each(|(_, address)| self.network.close(address));
+    }
+
+    pub fn inject(&self, number: usize, fault: &str) {
+        self.systems[number].simulator.inject(fault).expect("the simulator has the fault");
+    }
+
+    /// What the simulated system was asked to change.
+    pub fn changes(&self, number: usize) -> Vec<String> {
+        let recorded = self.systems[number].simulator.recorded();
+        recorded.into_iter().map(|recorded| recorded.change).collect()
+    }
+
+    /// Starts an engine on the journal, as a server that starts would.
+    pub fn start(&self) -> Server {
+        let environment = Environment {
+            clock: self.clock.clone(),
+            transport: Arc::new(self.network.clone()),
+            processes: Arc::new(NoProcesses),
+            redactor: Redactor::default(),
+        };
+        let loaded = assembly::load(&self.config).expect("rules and pages load");
+        let journal: Box<dyn Journal> = Box::new(self.journal.clone());
+        let setup = assembly::setup(&self.config, loaded, &environment, journal);
+        let (handle, running) =
+            Engine::start(setup.expect("the systems open")).expect("the journal can be read");
+        Server { handle, task: tokio::spawn(running), clock: self.clock.clone() }
+    }
+}
+
+/// A running engine.
+pub struct Server {
+    pub handle: Handle,
+    task: JoinHandle<Result<(), EngineError>>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Server {
+    /// All incidents, the oldest first.
+    pub async fn incidents(&self) -> Result<Vec<Incident>, Stopped> {
+        self.handle.read(|engine| engine.incidents().cloned().collect()).await
+    }
+
+    /// The incident with this number; it must be there.
+    pub async fn incident(&self, id: u64) -> Incident {
+        let read = self.handle.read(move |engine| engine.incident(IncidentId(id)).cloned());
+        read.await.expect("the engine runs").expect("the incident is there")
+    }
+
+    /// Asks something of an incident.
+    pub async fn ask(&self, id: u64, by: &str, verb: Verb) -> Result<(), String> {
+        let command = Command { incident: IncidentId(id), by: by.to_owned(), verb };
+        self.handle.command(command).await.expect("the engine runs")
+    }
+
+    /// Waits until an incident is as wanted; fails with its transcript after half an hour.
+    pub async fn until(&self, id: u64, wanted: impl Fn(&Incident) -> bool) -> Incident {
+        let deadline = self.clock.now() + seconds(1800);
+        loop {
+            let found = self.incidents().await.expect("the engine runs");
+            let found = found.into_iter().find(|incident| incident.id.0 == id);
+            match found {
+                Some(incident) if wanted(&incident) => return incident,
+                found if self.clock.now() > deadline => {
+                    let transcript = found.as_ref().map(transcript).unwrap_or_default();
+                    panic!("incident {id} is not as wanted after half an hour:\n{transcript}");
+                }
+                _ => self.clock.sleep(STEP).await,
+            }
+        }
+    }
+
+    /// Ends the engine, as a killed process ends: whatever it was at is dropped.
+    pub async fn kill(self) {
+        self.task.abort();
+        let _ = self.task.await;
+    }
+
+    /// The engine's own end.
+    pub async fn end(self) -> Result<(), EngineError> {
+        self.task.await.expect("the engine does not panic")
+    }
+}
+
+/// Where an incident stands, without its data.
+pub fn stands(stage: &'static str) -> impl Fn(&Incident) -> bool {
+    move |incident| incident.stage.as_str() == stage
+}
+
+/// Whether a proposal waits for people.
+pub fn waiting(incident: &Incident) -> bool {
+    incident.stage == Stage::Waiting
+}
+
+pub fn closed(incident: &Incident) -> bool {
+    !incident.is_open()
+}
+
+/// The story of an incident, one line per event, with seconds since it was opened. Looks that
+/// succeeded are left out: they are the affair of the integration's tests.
+pub fn transcript(incident: &Incident) -> String {
+    use paramedic_incident::Event;
+    let mut text = String::new();
+    for (at, event) in &incident.events {
+        let line = match event {
+            Event::Opened(opened) => match opened.system.name() {
+                Some(system) => format!("opened about {system}"),
+                None => format!("opened about {:?}", opened.system),
+            },
+            Event::RoundStarted { round, reason } => format!("round {round}: {reason}"),
+            Event::Probed { step, looked } => match looked {
+                Looked::Saw(_) => continue,
+                Looked::CouldNot { reason, .. } => format!("{step}: could not look: {reason}"),
+                Looked::Skipped { reason } => format!("{step}: left out: {reason}"),
+            },
+            Event::Diagnosed { likely, .. } => {
+                format!("diagnosed {}", likely.as_deref().unwrap_or("nothing"))
+            }
+            Event::Requested { step, by } => format!("{by} asks for {}", step.id),
+            Event::Proposed(proposal) => format!("proposed {}", proposal.step),
+            Event::Unavailable { step, reason } => format!("{step} unavailable: {reason}"),
+            Event::Approved { step, by, .. } => format!("{step} approved by {by}"),
+            Event::Rejected { step, by, reason } => format!("{step} refused by {by}: {reason}"),
+            Event::Judged { verdicts, .. } => {
+                let against = verdicts.iter().filter(|verdict| !verdict.pass);
+                let against: Vec<_> =
+                    against.map(|v| format!("{}: {}", v.guard, v.reason)).collect();
+                match against.is_empty() {
+                    true => "guards pass".to_owned(),
+                    false => format!("held back: {}", against.join("; ")),
+                }
+            }
+            Event::Intended { step, attempt } => format!("intended {step}, attempt {attempt}"),
+            Event::Acted { outcome, .. } => match outcome {
+                Outcome::Done(_) => "done".to_owned(),
+                Outcome::Failed(reason) => format!("failed: {reason}"),
+                Outcome::Uncertain(reason) => format!("uncertain: {reason}"),
+            },
+            Event::NotSent { step, .. } => format!("{step} was not sent"),
+            Event::Verified { recovered: true, .. } => "verified".to_owned(),
+            Event::Verified { reason, .. } => format!("not verified: {reason}"),
+            Event::HandedOver { contact, reason } => format!("handed over to {contact}: {reason}"),
+            Event::LeftAlone { .. } => "left alone".to_owned(),
+            Event::Ticked { step, by } => format!("{step} ticked by {by}"),
+            Event::Noted { by, text } => format!("{by}: {text}"),
+            Event::Cleared { .. } => "clear".to_owned(),
+            Event::Blind { reason } => format!("blind: {reason}"),
+            Event::Firing => "fires again".to_owned(),
+            Event::Watching { until_ms } => {
+                format!("watching for {} s", TimeMs(*until_ms).since(*at).as_secs())
+            }
+            Event::Closed { ending, .. } => format!("closed: {}", ending.as_str()),
+        };
+        let after = at.since(incident.opened_at).as_secs();
+        text.push_str(&format!("{after:>5}s {line}\n"));
+    }
+    text
+}
