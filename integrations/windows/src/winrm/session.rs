@@ -105,16 +105,12 @@ impl Endpoint {
     /// As [`ProbeError`] has it; a login that was refused shortly before is not tried.
     pub(crate) async fn log_in(self: &Arc<Self>) -> Result<Session, ProbeError> {
         self.still_denied()?;
-        let session = self.in_time(LOGIN_DEADLINE, async {
+        self.in_time(LOGIN_DEADLINE, async {
             let mut session = Session::connect(self).await?;
             session.log_in().await?;
             Ok(session)
-        });
-        let session = session.await;
-        if let Err(ProbeError::Denied { reason, .. }) = &session {
-            *self.denied() = Some((self.clock.now(), reason.clone()));
-        }
-        session
+        })
+        .await
     }
 
     /// Asks who is there, without logging in.
@@ -173,6 +169,14 @@ impl Endpoint {
         Err(ProbeError::Denied { target: self.target(), reason })
     }
 
+    /// Remembers that the server judged user and password, and did not accept them.
+    fn note_denial(&self, reply: &Reply, verdict: &Result<(), ProbeError>) {
+        let judged = reply.status == StatusCode::UNAUTHORIZED;
+        if let (true, Err(ProbeError::Denied { reason, .. })) = (judged, verdict) {
+            *self.denied() = Some((self.clock.now(), reason.clone()));
+        }
+    }
+
     fn denied(&self) -> std::sync::MutexGuard<'_, Option<(TimeMs, String)>> {
         self.denials.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -202,7 +206,8 @@ impl Endpoint {
         match reply.status {
             status if status == wanted => Ok(()),
             StatusCode::UNAUTHORIZED => {
-                Err(self.refused(format!("user {} or the password is not accepted", self.user)))
+                let reason = format!("user {} or the password is not accepted", self.user);
+                Err(self.refused(reason))
             }
             StatusCode::FORBIDDEN => {
                 Err(self.refused(format!("HTTP 403, as from a proxy in between: {}", shown())))
@@ -289,7 +294,9 @@ impl Session {
         let garbled = |e: String| endpoint.garbled(format!("the challenge of NTLM: {e}"));
         let second = initiator.token(Some(&challenge)).map_err(garbled)?;
         let reply = self.negotiate(&second).await?;
-        endpoint.expect_status(&reply, StatusCode::OK)?;
+        let verdict = endpoint.expect_status(&reply, StatusCode::OK);
+        endpoint.note_denial(&reply, &verdict);
+        verdict?;
         if endpoint.tls.is_none() {
             self.security = Security::Sealed(Box::new(initiator));
         }
@@ -343,6 +350,8 @@ impl Session {
         let body = match &mut self.security {
             Security::Plain => envelope.to_owned().into(),
             Security::Basic(value) => {
+                // Each request is a login, so the one before may have been refused.
+                endpoint.still_denied()?;
                 headers.insert(AUTHORIZATION, value.clone());
                 envelope.to_owned().into()
             }
@@ -356,7 +365,11 @@ impl Session {
         let reply = self.send(headers, body).await?;
         // A fault comes as 500 with a message in it; every other status is told by itself.
         if reply.status != StatusCode::INTERNAL_SERVER_ERROR || reply.body.is_empty() {
-            endpoint.expect_status(&reply, StatusCode::OK)?;
+            let verdict = endpoint.expect_status(&reply, StatusCode::OK);
+            if matches!(self.security, Security::Basic(_)) {
+                endpoint.note_denial(&reply, &verdict);
+            }
+            verdict?;
         }
         let text = match &mut self.security {
             Security::Plain | Security::Basic(_) => reply.body.to_vec(),

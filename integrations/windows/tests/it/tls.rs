@@ -103,3 +103,15 @@ async fn a_pin_is_enough() {
     let found = collection(&bench, "ntlm", right).await;
     assert!(found.failure.is_none(), "{}", print(&found));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_wrong_basic_password_is_not_tried_again_soon() {
+    let (bench, certified) = behind_tls();
+    bench.simulator.inject("password-expired").expect("a declared fault");
+    let system = open(&bench, "basic", believing(&certified));
+    let first = print(&collect(&system, bench.look(0)).await);
+    assert!(first.contains("user paramedic or the password is not accepted"), "{first}");
+    assert!(!first.contains("not tried again"), "{first}");
+    let second = print(&collect(&system, bench.look(0)).await);
+    assert!(second.contains("it is not tried again for 900 s"), "{second}");
+}
