@@ -1,0 +1,231 @@
+use std::collections::BTreeMap;
+
+use axum::extract::State;
+use axum::response::{Redirect, Response};
+use maud::{Markup, html};
+use paramedic_incident::Signal;
+use paramedic_model::TimeMs;
+
+use super::{Part, Shell, form_key, sight, system_mark, system_name};
+use crate::app::App;
+use crate::problem::Problem;
+use crate::view::{CLOSED_SHOWN, PendingView, Row, Rows, SystemView, pending, systems};
+use crate::words::{Tone, ago, mark, moment, prose, span, stage_tone, stage_word};
+use crate::workbench::Breakable;
+
+/// The first page: what is going on.
+pub(crate) async fn show(State(app): State<App>) -> Result<Response, Problem> {
+    let read = app.read(|engine, now| {
+        (now, Rows::new(engine, CLOSED_SHOWN), pending(engine), systems(engine))
+    });
+    let (now, rows, pending, systems) = read.await?;
+    let open = rows.open.len();
+    let shell = Shell {
+        title: "Incidents".to_owned(),
+        part: Part::Incidents,
+        open_count: open,
+        now,
+        lab: app.is_lab(),
+        news: rows.open.iter().map(news).collect::<Vec<_>>().join(" "),
+    };
+    let breakables = app.workbench().map(|bench| bench.breakables()).unwrap_or_default();
+    Ok(shell.page(html! {
+        section aria-labelledby="open" {
+            h1 #open { "Open incidents" }
+            @if rows.open.is_empty() { (all_quiet(&systems, &pending)) }
+            @else { ol.incidents { @for row in &rows.open { (incident(row, now)) } } }
+        }
+        @if !pending.is_empty() {
+            section aria-labelledby="pending" {
+                h2 #pending { "About to fire" }
+                ul.rows { @for alert in &pending { (waiting(alert, now)) } }
+            }
+        }
+        div.columns {
+            section aria-labelledby="systems" {
+                h2 #systems { "Systems" }
+                (system_rows(&systems, now))
+            }
+            @if app.is_lab() {
+                section #lab aria-labelledby="lab-title" {
+                    h2 #lab-title { "Break something" }
+                    p.muted {
+                        "These systems are simulated. Break one, and watch its alert fire, its "
+                        "runbook run, and the repair wait for you."
+                    }
+                    @for breakable in &breakables { (bench(&app, breakable)) }
+                }
+            }
+        }
+        @if !rows.closed.is_empty() {
+            section aria-labelledby="closed" {
+                h2 #closed { "Closed" }
+                ul.rows { @for row in &rows.closed { (closed(row, now)) } }
+                @if rows.left_off > 0 { p.muted { (rows.left_off) " older ones are not shown." } }
+            }
+        }
+    }))
+}
+
+/// The list stands on the first page.
+pub(crate) async fn moved() -> Redirect {
+    Redirect::to("/")
+}
+
+fn news(row: &Row) -> String {
+    let word = stage_word(&row.stage, row.ending);
+    format!("Incident {}, {}: {word}.", row.id, row.alert)
+}
+
+/// Said where no incident is open: only as much as is known.
+fn all_quiet(systems: &[SystemView], pending: &[PendingView]) -> Markup {
+    let unseen = systems.iter().filter(|system| {
+        matches!(system.state(), "cannot-look" | "not-looked-yet" | "not-collected")
+    });
+    let unseen: Vec<_> = unseen.map(|system| system.name.as_str()).collect();
+    html! {
+        p.quiet {
+            "None. "
+            @if systems.is_empty() {
+                "No system is configured, so nobody is looked after."
+            } @else if unseen.is_empty() && pending.is_empty() {
+                "Every system is seen, and no alert fires."
+            } @else if unseen.is_empty() {
+                "Every system is seen."
+            } @else {
+                "That says nothing of what is not seen now: "
+                b { (unseen.join(", ")) } "."
+            }
+        }
+    }
+}
+
+fn incident(row: &Row, now: TimeMs) -> Markup {
+    let tone = stage_tone(&row.stage);
+    html! {
+        li.(tone.class()) #(format!("incident-{}", row.id)) {
+            div.what {
+                a href=(format!("/incidents/{}", row.id)) {
+                    span.number { "#" (row.id) } " " (row.alert)
+                }
+                span.on { " on " (system_name(&row.system)) }
+                @if !row.summary.is_empty() { p.summary { (row.summary) } }
+            }
+            div.stage {
+                (mark(tone, stage_word(&row.stage, row.ending)))
+                @match row.signal {
+                    Signal::Firing => {}
+                    Signal::Blind => { " " (mark(Tone::Warn, "blind")) }
+                    Signal::Clear => { " " (mark(Tone::Good, "alert clear")) }
+                }
+            }
+            dl.inline {
+                div { dt { "since" } dd { (moment(row.since, now)) " · " (ago(row.since, now)) } }
+                @if let Some(cause) = &row.likely {
+                    div { dt { "likely" } dd { (cause) } }
+                }
+                div { dt { "waits for" } dd { (prose(&row.waits_for)) } }
+            }
+        }
+    }
+}
+
+fn closed(row: &Row, now: TimeMs) -> Markup {
+    html! {
+        li {
+            (mark(stage_tone(&row.stage), stage_word(&row.stage, row.ending)))
+            span.what {
+                a href=(format!("/incidents/{}", row.id)) {
+                    span.number { "#" (row.id) } " " (row.alert)
+                }
+                " on " (system_name(&row.system))
+            }
+            span.muted {
+                @if let Some(at) = row.closed_at {
+                    (moment(at, now)) ", after " (span(at.since(row.since)))
+                }
+                @if let Some(cause) = &row.likely { ": " (cause) }
+            }
+        }
+    }
+}
+
+fn waiting(alert: &PendingView, now: TimeMs) -> Markup {
+    html! {
+        li {
+            (mark(Tone::Warn, "pending"))
+            span.what { b { (alert.alert) } " on " (system_name(&alert.system)) }
+            span.muted {
+                "true for " (span(now.since(alert.since))) ", fires in "
+                (span(alert.fires_at.since(now))) " "
+                code.labels { (alert.labels) }
+            }
+        }
+    }
+}
+
+/// All systems, one line each.
+pub(super) fn system_rows(systems: &[SystemView], now: TimeMs) -> Markup {
+    html! {
+        ul.rows {
+            @for system in systems {
+                li {
+                    (system_mark(&system.sight, system.open.len()))
+                    span.what { b { (system.name) } " " span.muted { (system.title) } }
+                    span.note {
+                        (sight(&system.sight, now))
+                        @for (id, alert) in &system.open {
+                            " · " a href=(format!("/incidents/{id}")) { "#" (id) " " (alert) }
+                        }
+                    }
+                }
+            }
+        }
+        @if systems.is_empty() { p.muted { "No system is configured." } }
+    }
+}
+
+/// What one system can be broken with, by the alert that it leads to.
+fn bench(app: &App, breakable: &Breakable) -> Markup {
+    let mut by_alert: BTreeMap<&str, Vec<_>> = BTreeMap::new();
+    for fault in &breakable.faults {
+        by_alert.entry(fault.alert).or_default().push(fault);
+    }
+    let broken = breakable.broken.as_deref();
+    let title = broken.map(|id| {
+        let fault = breakable.faults.iter().find(|fault| fault.id == id);
+        fault.map_or(id, |fault| fault.title)
+    });
+    html! {
+        details.bench #(format!("bench-{}", breakable.system)) {
+            summary {
+                b { (breakable.system) } " " span.muted { (breakable.title) }
+                @if let Some(title) = title { " " (mark(Tone::Warn, &format!("broken: {title}"))) }
+            }
+            @if let Some(title) = title {
+                form method="post" action="/lab/heal" {
+                    (form_key(app))
+                    button.quiet name="system" value=(breakable.system) {
+                        "Heal " (breakable.system) " (" (title) ")"
+                    }
+                }
+            }
+            form method="post" action="/lab/break" {
+                (form_key(app))
+                input type="hidden" name="system" value=(breakable.system);
+                @for (alert, faults) in by_alert {
+                    h3 { (alert) }
+                    ul.faults {
+                        @for fault in faults {
+                            li {
+                                button.small name="fault" value=(fault.id)
+                                    aria-label=(format!("Break: {}", fault.title)) { "Break" }
+                                span { (fault.title) " " code.muted { (fault.id) } }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
