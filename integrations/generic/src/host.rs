@@ -12,7 +12,7 @@ use crate::config::{Check, Config, Service};
 use crate::ssh::{LOOK_ENVIRONMENT, RunError, SshClient, SshSession};
 
 /// How long a start or restart may take: systemd itself gives up after 90 s.
-const ACT_DEADLINE: Duration = Duration::from_secs(120);
+const ACT_DEADLINE: Duration = Duration::from_secs(100);
 /// Where the programs of this machine are sought.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 

@@ -249,7 +249,11 @@ impl Status {
             text.push_str(&format!("; systemd starts it again{due}"));
         }
         if unit.restart_count > 0 {
-            text.push_str(&format!("; systemd restarted it {} times", unit.restart_count));
+            let times = match unit.restart_count {
+                1 => "once".to_owned(),
+                count => format!("{count} times"),
+            };
+            text.push_str(&format!("; systemd restarted it {times}"));
         }
         text
     }

@@ -22,6 +22,19 @@ async fn kit_and_catalogue_agree() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_look_leaves_no_connection_behind() {
+    let world = World::new();
+    let began = world.bench.clock.now();
+    for _ in 0..5 {
+        world.bench.probe(integration(), "service-status", &[SERVICE]).await.unwrap();
+    }
+    // No look waits for a timer, so virtual time stands still meanwhile.
+    assert_eq!(world.bench.clock.now(), began);
+    world.pass(1).await;
+    assert_eq!(tokio::runtime::Handle::current().metrics().num_alive_tasks(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn service_status_tells_how_a_unit_is() {
     let world = World::new();
     let names = ["running", "result", "exit_code", "signal", "auto_restart", "stopped_on_request"];
@@ -86,7 +99,7 @@ async fn service_status_tells_what_systemd_will_do() {
         json!({
             "auto_restart": false, "restart_in_seconds": null, "running": true,
             "restart_count": 1,
-            "summary": "oxidized is active (running) since 0s; systemd restarted it 1 times",
+            "summary": "oxidized is active (running) since 0s; systemd restarted it once",
         })
     );
 }
