@@ -32,6 +32,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Serve(commands::serve::ServeArgs),
+    Lab(commands::lab::LabArgs),
     Drill(commands::drill::DrillArgs),
     Incidents(commands::incidents::IncidentsArgs),
     Incident(commands::incidents::IncidentArgs),
@@ -39,6 +41,7 @@ enum Command {
     Reject(commands::incidents::RejectArgs),
     Config(commands::config::ConfigArgs),
     Catalog(commands::catalog::CatalogArgs),
+    Simulator(commands::simulator::SimulatorArgs),
     /// Print the completions of a shell.
     ///
     /// Example: paramedic completions bash > /etc/bash_completion.d/paramedic
@@ -51,6 +54,8 @@ enum Command {
 /// Runs the command line, and says how it ended.
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
+        Command::Serve(args) => commands::serve::run(args),
+        Command::Lab(args) => commands::lab::run(args),
         Command::Drill(args) => commands::drill::run(args),
         Command::Incidents(args) => commands::incidents::list(args),
         Command::Incident(args) => commands::incidents::incident(args),
@@ -58,6 +63,7 @@ pub fn main() -> ExitCode {
         Command::Reject(args) => commands::incidents::reject(args),
         Command::Config(args) => commands::config::run(args),
         Command::Catalog(args) => commands::catalog::run(args),
+        Command::Simulator(args) => commands::simulator::run(args),
         Command::Completions { shell } => {
             let mut command = Cli::command();
             clap_complete::generate(shell, &mut command, "paramedic", &mut std::io::stdout());

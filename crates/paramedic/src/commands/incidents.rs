@@ -183,7 +183,7 @@ pub fn list(args: IncidentsArgs) -> anyhow::Result<ExitCode> {
     for row in rows {
         println!(
             "{:>4}  {:22}  {:32}  {:14}  {}",
-            row["id"],
+            row["id"].to_string(),
             text(row, "stage"),
             text(row, "alert"),
             text(row, "system"),

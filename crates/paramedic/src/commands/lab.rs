@@ -48,7 +48,9 @@ fn speed(text: &str) -> Result<f64, String> {
 
 pub fn run(args: LabArgs) -> anyhow::Result<ExitCode> {
     if !args.listen.ip().is_loopback() {
-        bail!("--listen must be a loopback address: the lab can be broken by anyone who reaches it");
+        bail!(
+            "--listen must be a loopback address: the lab can be broken by anyone who reaches it"
+        );
     }
     log_to_stderr(&args.log);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

@@ -4,3 +4,6 @@ pub mod catalog;
 pub mod config;
 pub mod drill;
 pub mod incidents;
+pub mod lab;
+pub mod serve;
+pub mod simulator;

@@ -100,7 +100,9 @@ fn settings(settings: &Settings) -> serde_json::Value {
         } else if let Some(nested) = settings.table(name) {
             self::settings(nested)
         } else if let Some(map) = settings.map(name) {
-            map.iter().map(|(name, text)| (name.clone(), text.clone().into())).collect()
+            map.iter()
+                .map(|(name, text)| (name.clone(), serde_json::Value::from(text.clone())))
+                .collect()
         } else if let Some(tables) = settings.tables(name) {
             tables.iter().map(|(name, nested)| (name.clone(), self::settings(nested))).collect()
         } else {
