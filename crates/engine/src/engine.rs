@@ -200,7 +200,9 @@ impl Engine {
                         }
                     }
                 };
+                // In this order, because without one tokio rolls dice, and drills must not.
                 tokio::select! {
+                    biased;
                     _ = collect_forever(target, clock, sink) => {}
                     () = forward => {}
                 }

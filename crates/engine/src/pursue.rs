@@ -1,5 +1,6 @@
 //! What the engine starts: a worker for each thing that an incident wants.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use paramedic_incident::{
@@ -10,6 +11,7 @@ use paramedic_integration::Happened;
 use paramedic_model::{Clock, IncidentId, TimeMs};
 use paramedic_scrape::{Target, collect_once};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 use crate::Engine;
 use crate::handle::{Done, Input};
@@ -159,10 +161,10 @@ impl Engine {
         let (bench, clock) = (self.bench(incident), self.clock.clone());
         match self.offered(incident) {
             Ok((system, bound)) => {
-                let target = self.target_of(&system);
+                let targets = self.targets_of(incident, Some(&system));
                 let inputs = self.inputs.clone();
                 self.work(id, async move {
-                    read_anew(target, clock, inputs).await;
+                    read_anew(targets, clock, inputs).await;
                     let fresh = work::fresh(&bound, &bench).await;
                     Done::Fresh { step, fresh }
                 });
@@ -211,9 +213,14 @@ impl Engine {
         }
     }
 
-    fn target_of(&self, system: &Watched) -> Option<Arc<Target>> {
-        let (job, instance) = &system.target;
-        self.targets.get(&format!("{job}/{instance}")).cloned()
+    /// The targets that say whether the alert still fires: those of its series, and the system's.
+    fn targets_of(&self, incident: &Incident, system: Option<&Watched>) -> Vec<Arc<Target>> {
+        let of_series = incident.opened.origins.iter().filter_map(|origin| {
+            Some(format!("{}/{}", origin.get("job")?, origin.get("instance")?))
+        });
+        let of_system = system.map(|system| format!("{}/{}", system.target.0, system.target.1));
+        let ids: BTreeSet<_> = of_series.chain(of_system).collect();
+        ids.iter().filter_map(|id| self.targets.get(id).cloned()).collect()
     }
 
     /// Reads the system of a verifying incident anew, now and then.
@@ -223,25 +230,29 @@ impl Engine {
         if !verifying || self.refresh_due(incident) > now {
             return;
         }
-        let target = self.system_of(incident).and_then(|system| self.target_of(&system));
+        let targets = self.targets_of(incident, self.system_of(incident).as_deref());
         let (clock, inputs) = (self.clock.clone(), self.inputs.clone());
         self.refreshed.insert(id, now);
         self.work(id, async move {
-            read_anew(target, clock, inputs).await;
+            read_anew(targets, clock, inputs).await;
             Done::Refreshed
         });
     }
 }
 
-/// Collects `target` out of turn and sends what comes.
+/// Collects `targets` out of turn, all at once, and sends what comes.
 async fn read_anew(
-    target: Option<Arc<Target>>,
+    targets: Vec<Arc<Target>>,
     clock: Arc<dyn Clock>,
     inputs: mpsc::WeakSender<Input>,
 ) {
-    let Some(target) = target else { return };
-    let scraped = collect_once(&target, clock.as_ref()).await;
-    if let Some(inputs) = inputs.upgrade() {
+    let mut reads = JoinSet::new();
+    for target in targets {
+        let clock = clock.clone();
+        reads.spawn(async move { collect_once(&target, clock.as_ref()).await });
+    }
+    while let Some(read) = reads.join_next().await {
+        let (Ok(scraped), Some(inputs)) = (read, inputs.upgrade()) else { continue };
         // An engine that has stopped needs no samples.
         let _ = inputs.send(Input::Scraped(scraped)).await;
     }

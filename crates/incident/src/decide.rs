@@ -475,9 +475,7 @@ fn exhausted(incident: &Incident, hand_over: impl Fn(String) -> Option<Event>) -
         Event::Diagnosed { causes, .. } if causes.is_empty() => {
             hand_over("the page is a checklist for a person".to_owned())
         }
-        Event::Diagnosed { likely: None, .. } => {
-            hand_over("the diagnosis is inconclusive: no cause is supported".to_owned())
-        }
+        Event::Diagnosed { likely: None, .. } => hand_over(inconclusive(incident)),
         Event::Diagnosed { .. } => hand_over("the likely cause has no step to take".to_owned()),
         Event::Unavailable { step, reason } => {
             hand_over(format!("step `{step}` cannot be taken: {reason}"))
@@ -497,6 +495,22 @@ fn exhausted(incident: &Incident, hand_over: impl Fn(String) -> Option<Event>) -
             hand_over(format!("step `{step}` did not help: {reason}"))
         }
         _ => hand_over("no step of the plan is left".to_owned()),
+    }
+}
+
+/// Why no cause was named: a look that failed is not the same as a cause that was ruled out.
+fn inconclusive(incident: &Incident) -> String {
+    let failed = incident.looked.iter().filter_map(|(step, looked)| match looked {
+        Looked::CouldNot { .. } => Some(format!("`{step}`")),
+        Looked::Saw(_) | Looked::Skipped { .. } => None,
+    });
+    let failed: Vec<_> = failed.collect();
+    match failed.as_slice() {
+        [] => "the diagnosis is inconclusive: no cause is supported".to_owned(),
+        failed => format!(
+            "the diagnosis is inconclusive: no cause is supported, and nobody could look at {}",
+            failed.join(", ")
+        ),
     }
 }
 

@@ -6,11 +6,18 @@ mod world;
 /// A crash at every write of the journal: nothing is lost, and nothing is done twice.
 mod crashes;
 
+/// What people may and may not do, and every guard before an action.
+mod guards;
+
+/// Samples that vanish, hang, come late or contradict: never healthy, never the wrong system.
+mod doubt;
+
 /// The five alerts that the product began with: verbatim rules, pages, faults.
 mod seeds;
 
 /// A real Traefik and its back ends, shared with the tests of its integration.
 #[path = "../../../../integrations/traefik/tests/it/peer.rs"]
+#[expect(dead_code, reason = "the integration's own tests use the rest of it")]
 mod peer;
 
 /// The whole pipeline against the real Traefik.

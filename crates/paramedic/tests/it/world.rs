@@ -3,19 +3,20 @@
 //! Everything here runs under a paused tokio runtime ([`run`]): nothing waits, and a run always
 //! goes the same way.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use paramedic::assembly;
-use paramedic::config::Config;
+use paramedic::config::{Config, HttpScrape, Scheme};
 use paramedic::kinds;
 use paramedic::lab::Simulated;
 use paramedic_engine::{Command, Engine, EngineError, Handle, Stopped, Verb};
 use paramedic_incident::{Incident, Looked, Outcome, Stage};
-use paramedic_integration::{Address, Environment, ScaledClock};
+use paramedic_integration::{Address, BoxStream, Environment, ScaledClock};
 use paramedic_journal::{Journal, MemoryJournal};
-use paramedic_model::{Clock, IncidentId, Redactor, TimeMs};
+use paramedic_model::{Clock, IncidentId, Labels, Redactor, TimeMs};
 use paramedic_testkit::{MemoryNetwork, NoProcesses, VIRTUAL_EPOCH};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::JoinHandle;
 
 /// How often a system is collected.
@@ -42,6 +43,8 @@ pub struct World {
     pub systems: Vec<Simulated>,
     pub journal: MemoryJournal,
     pub config: Config,
+    /// The rules and pages of [`World::with`].
+    files: Vec<tempfile::TempDir>,
 }
 
 impl World {
@@ -65,12 +68,54 @@ impl World {
             systems: systems.iter().map(|system| system.config(INTERVAL)).collect(),
             ..Config::default()
         };
-        let world = Self { clock, network, systems, journal: MemoryJournal::default(), config };
+        let world = Self {
+            clock,
+            network,
+            systems,
+            journal: MemoryJournal::default(),
+            config,
+            files: Vec::new(),
+        };
         (0..count).for_each(|number| world.connect(number));
         world
     }
 
-    /// Puts a system on the network, again after [`World::hang`] or [`World::close`].
+    /// Replaces the shipped rules and pages by one file of rules and one page.
+    pub fn with(mut self, rules: &str, page: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).expect("a file can be written");
+            path
+        };
+        self.config.rule_files = vec![write("rules.yml", rules)];
+        self.config.runbooks = vec![write("page.md", page)];
+        (self.config.shipped_rules, self.config.shipped_runbooks) = (false, false);
+        self.files.push(folder);
+        self
+    }
+
+    /// Adds the target `app/app.test:9100`, and returns what it shows.
+    pub fn exporter(&mut self) -> Exporter {
+        let address = Address::new("app.test", 9100);
+        self.config.scrapes.push(HttpScrape {
+            job: "app".to_owned(),
+            interval: INTERVAL,
+            timeout: seconds(10),
+            scheme: Scheme::Http,
+            address: address.clone(),
+            path: "/metrics".to_owned(),
+            labels: Labels::empty(),
+            auth: None,
+            trust: None,
+        });
+        let exporter = Exporter::default();
+        let shown = exporter.clone();
+        self.network.listen(address, move |stream| Box::pin(shown.clone().answer(stream)));
+        exporter
+    }
+
+    /// Puts a system on the network, again after [`World::hang`].
     pub fn connect(&self, number: usize) {
         let system = &self.systems[number];
         for (port, address) in &system.ports {
@@ -83,11 +128,6 @@ impl World {
         self.systems[number].ports.iter().for_each(|(_, address)| {
             self.network.hang(address.clone());
         });
-    }
-
-    /// From now on, a system refuses connections.
-    pub fn close(&self, number: usize) {
-        self.systems[number].ports.iter().for_each(|(_, address)| self.network.close(address));
     }
 
     pub fn inject(&self, number: usize, fault: &str) {
@@ -114,6 +154,37 @@ impl World {
         let (handle, running) =
             Engine::start(setup.expect("the systems open")).expect("the journal can be read");
         Server { handle, task: tokio::spawn(running), clock: self.clock.clone() }
+    }
+}
+
+/// A target in the exposition format that shows what a test wants; nothing to begin with.
+#[derive(Clone, Default)]
+pub struct Exporter(Arc<Mutex<Option<String>>>);
+
+impl Exporter {
+    /// From now on it shows these lines.
+    pub fn shows(&self, lines: &str) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(format!("{lines}\n"));
+    }
+
+    /// From now on it closes connections without an answer.
+    pub fn dies(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    async fn answer(self, mut stream: BoxStream) {
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            let Ok(byte) = stream.read_u8().await else { return };
+            request.push(byte);
+        }
+        let shown = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(body) = shown else { return };
+        let head =
+            "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nConnection: close";
+        let answer = format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        // A client that hangs up early is no concern of an exporter.
+        let _ = stream.write_all(answer.as_bytes()).await;
     }
 }
 
