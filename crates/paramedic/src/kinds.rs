@@ -8,6 +8,7 @@ pub fn all() -> impl Iterator<Item = &'static dyn Integration> {
     [
         paramedic_opnsense::integration(),
         paramedic_traefik::integration(),
+        paramedic_oxidized::integration(),
         paramedic_windows::integration(),
         paramedic_generic::integration(),
     ]

@@ -39,6 +39,7 @@
 
 mod actions;
 mod catalog;
+mod channel;
 mod command;
 mod config;
 mod host;
@@ -58,6 +59,7 @@ use paramedic_integration::{
 use paramedic_model::SystemName;
 use serde_json::{Map, Value};
 
+pub use channel::{HostChannel, LogLine, Unit};
 use config::Config;
 use host::Host;
 pub use simulator::{
