@@ -30,8 +30,8 @@ pub struct Unit {
     pub running: bool,
     /// `active`, `failed`, `activating`, …
     pub active_state: String,
-    /// For how long it has been in that state, in seconds, where the host says so.
-    pub since_seconds: Option<f64>,
+    /// When its state last changed, RFC 3339, where the host says so.
+    pub since: Option<String>,
 }
 
 /// One line that a service wrote.

@@ -10,13 +10,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use paramedic_catalog::{ActionSignature, Args, Risk};
+use paramedic_generic::Unit;
 use paramedic_integration::{
     Acted, Action, ActionError, BlastRadius, Happened, Look, Precondition, ProbeError,
 };
 use paramedic_model::{BoxFuture, Clock, TimeMs};
 
 use crate::client::{Answer, Client};
-use crate::host::{Host, Unit};
+use crate::host::{self, Host};
 use crate::log::{self, Topic};
 use crate::probes::counted;
 use crate::probes::log::unresolved_file;
@@ -114,7 +115,7 @@ impl Restart {
         let rejected = unresolved_file(&self.client, &entries).await;
         // Of a provider only what was written since this process started concerns it.
         let newest = |topic: Topic| entries.iter().rev().find(|entry| entry.topic == topic);
-        let of_this_run = |at: Option<TimeMs>| match (unit.since(), at) {
+        let of_this_run = |at: Option<TimeMs>| match (host::since(&unit), at) {
             (Some(since), Some(at)) => at >= since,
             _ => true,
         };
