@@ -10,15 +10,15 @@ use paramedic_model::{Sample, TimeMs};
 use crate::words::{moment_text, span};
 
 /// The picture, in its own units.
-const WIDTH: f64 = 640.0;
-const HEIGHT: f64 = 190.0;
+const WIDTH: f64 = 500.0;
+const HEIGHT: f64 = 176.0;
 /// Room for values on the left, for moments below, for marks above.
-const LEFT: f64 = 52.0;
+const LEFT: f64 = 46.0;
 const RIGHT: f64 = 14.0;
 const TOP: f64 = 26.0;
 const BOTTOM: f64 = 24.0;
 /// How far two marks must be apart for both to have their words.
-const MARK_WIDTH: f64 = 76.0;
+const MARK_WIDTH: f64 = 72.0;
 /// A line is broken where samples are this many steps apart: nothing is known in between.
 const GAP_STEPS: i64 = 3;
 
@@ -175,10 +175,18 @@ fn axes(plot: &Plot, scale: &Scale) -> Markup {
         @for (i, at) in ticks.enumerate() {
             @let anchor = match i as i64 { 0 => "start", TICKS => "end", _ => "middle" };
             text.tick x=(px(scale.x(at))) y=(HEIGHT - 6.0) text-anchor=(anchor) {
-                (moment_text(at).trim_end_matches(" UTC"))
+                (tick(at, length))
             }
         }
     }
+}
+
+/// A moment on the axis: seconds only where they tell two of them apart.
+fn tick(at: TimeMs, length_ms: i64) -> String {
+    const WITH_SECONDS_MS_MAX: i64 = 15 * 60 * 1000;
+    let text = moment_text(at);
+    let digits = if length_ms <= WITH_SECONDS_MS_MAX { "00:00:00" } else { "00:00" };
+    text.chars().take(digits.len()).collect()
 }
 
 fn moments(scale: &Scale, marks: &Marks) -> Markup {
@@ -279,10 +287,10 @@ mod tests {
 
     #[test]
     fn a_value_holds_until_the_next_sample_and_never_over_a_gap() {
-        assert_eq!(line(&[(0, 1.0), (10, 1.0), (20, 0.0)]), "M52.0 34.0h.1H109.4H166.8V158.0");
-        let broken = "M52.0 158.0h.1H109.4V34.0M511.2 34.0h.1";
+        assert_eq!(line(&[(0, 1.0), (10, 1.0), (20, 0.0)]), "M46.0 34.0h.1H90.0H134.0V144.0");
+        let broken = "M46.0 144.0h.1H90.0V34.0M398.0 34.0h.1";
         assert_eq!(line(&[(0, 0.0), (10, 1.0), (80, 1.0)]), broken);
-        assert_eq!(line(&[(0, f64::NAN), (10, 1.0)]), "M109.4 96.0h.1");
+        assert_eq!(line(&[(0, f64::NAN), (10, 1.0)]), "M90.0 89.0h.1");
     }
 
     #[test]

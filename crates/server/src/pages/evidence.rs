@@ -132,13 +132,15 @@ fn saw(seen: &Seen, now: TimeMs) -> Markup {
     html! {
         p.saw { (folded(&seen.summary)) }
         p.muted { (moment(TimeMs(seen.at_ms), now)) " UTC, took " (took(seen.took_ms)) }
-        @if !seen.facts.is_empty() {
-            details { summary { "Facts" } (record(&seen.facts)) }
-        }
-        @if !seen.excerpt.is_empty() {
-            details {
-                summary { "Answer of the system, redacted" }
-                pre tabindex="0" { (seen.excerpt) }
+        div.folds {
+            @if !seen.facts.is_empty() {
+                details { summary { "Facts" } (record(&seen.facts)) }
+            }
+            @if !seen.excerpt.is_empty() {
+                details {
+                    summary { "Answer of the system, redacted" }
+                    pre tabindex="0" { (seen.excerpt) }
+                }
             }
         }
     }

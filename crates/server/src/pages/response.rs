@@ -126,7 +126,7 @@ pub(super) fn now(app: &App, view: &IncidentView) -> Markup {
 /// The bundle, for whoever takes over.
 fn take_along(view: &IncidentView) -> Markup {
     html! {
-        p.muted {
+        p.muted.take-along {
             a href=(format!("/incidents/{}/bundle.md", view.incident.id)) { "Bundle" }
             " with all evidence and the timeline, to send to "
             (view.contact().unwrap_or("whoever takes over"))
@@ -160,7 +160,7 @@ fn offer_facts(view: &IncidentView, offer: &Proposal) -> Markup {
                 dt { code { (name) } }
                 dd { code { (folded(value)) } }
             }
-            dt { "may run" }
+            dt { "precondition" }
             dd { (prose(&offer.precondition)) }
             dt { "also hits" }
             dd {

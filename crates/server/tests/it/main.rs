@@ -1,0 +1,22 @@
+//! API and pages over a real engine with a tiny system, in virtual time and without a socket.
+
+/// A system that is told how to be, an engine that watches it, and a client of the server.
+mod world;
+
+/// Who may send what: hosts, origins, keys of forms, tokens, limits.
+mod access;
+
+/// The API as programs meet it, field by field.
+mod api;
+
+/// An outage from firing to its end, with nothing but forms.
+mod forms;
+
+/// Labels, evidence and people that mean ill.
+mod hostile;
+
+/// Every page, also of what is not there, and the page of an incident in every stage.
+mod pages;
+
+/// The server on a real socket.
+mod sockets;
