@@ -23,7 +23,7 @@ pub(crate) struct Alerts {
 }
 
 /// How much of the time that an alert has waited a crash may cost.
-const KEEP: Duration = Duration::from_secs(5);
+const KEEP: Duration = Duration::from_secs(1);
 
 /// An alert that began to fire.
 pub(crate) struct Fired {

@@ -12,6 +12,18 @@ mod guards;
 /// Samples that vanish, hang, come late or contradict: never healthy, never the wrong system.
 mod doubt;
 
+/// The built binary as a process, and simulated systems on loopback that it watches.
+mod process;
+
+/// SIGKILL at the worst moments: pending, diagnosing, between an action's intent and its outcome.
+mod killed;
+
+/// Bad input through the built binary: what is said, where, and with which exit code.
+mod mistakes;
+
+/// The command line itself: help, completions, exit codes, shapes.
+mod command_line;
+
 /// The five alerts that the product began with: verbatim rules, pages, faults.
 mod seeds;
 
