@@ -12,7 +12,7 @@ use paramedic_model::{IncidentId, TimeMs};
 use paramedic_rules::{Health, Rule, State};
 
 pub(crate) use incident::{IncidentView, StepView, StepWork};
-pub(crate) use systems::{Sight, SystemView, systems};
+pub(crate) use systems::{Sight, SystemView, TargetView, other_targets, systems};
 
 use crate::words::{moment_text, span};
 

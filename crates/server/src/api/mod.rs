@@ -23,7 +23,7 @@ use crate::app::App;
 use crate::forms::{self, Ask};
 use crate::pages;
 use crate::problem::Problem;
-use crate::view::{CLOSED_LISTED, IncidentView, Rows, open_count, systems};
+use crate::view::{CLOSED_LISTED, IncidentView, Rows, open_count, other_targets, systems};
 
 /// How often a reader is told at most that something changed.
 const EVENT_PACE: Duration = Duration::from_millis(500);
@@ -102,9 +102,10 @@ async fn act(
 }
 
 async fn list_systems(State(app): State<App>) -> Result<Json<Value>, Problem> {
-    let systems = app.read(|engine, _| systems(engine)).await?;
+    let (systems, targets) = app.read(|engine, _| (systems(engine), other_targets(engine))).await?;
     let systems: Vec<_> = systems.iter().map(shapes::System::new).collect();
-    Ok(Json(json!({ "systems": systems })))
+    let targets: Vec<_> = targets.iter().map(shapes::Target::new).collect();
+    Ok(Json(json!({ "systems": systems, "targets": targets })))
 }
 
 async fn status(State(app): State<App>) -> Result<Json<shapes::Status>, Problem> {

@@ -10,7 +10,7 @@ use paramedic_model::TimeMs;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::view::{self, IncidentView, Sight, SystemView};
+use crate::view::{self, IncidentView, Sight, SystemView, TargetView};
 
 /// A moment, in RFC 3339.
 fn moment(at: TimeMs) -> String {
@@ -303,6 +303,30 @@ impl Act {
     }
 }
 
+/// Whether something can be seen.
+#[derive(Serialize)]
+struct Seen {
+    /// Since when it cannot be looked at.
+    since: Option<String>,
+    /// Why it cannot be looked at.
+    reason: Option<String>,
+    /// When it was last collected.
+    last_seen: Option<String>,
+}
+
+impl Seen {
+    fn new(sight: &Sight) -> Self {
+        let (since, reason, last_seen) = match sight {
+            Sight::CannotLook { since, reason } => {
+                (Some(moment(*since)), Some(reason.clone()), None)
+            }
+            Sight::Seen(at) => (None, None, at.map(moment)),
+            Sight::NotYet | Sight::NothingToCollect => (None, None, None),
+        };
+        Self { since, reason, last_seen }
+    }
+}
+
 /// One system.
 #[derive(Serialize)]
 pub(crate) struct System {
@@ -312,12 +336,8 @@ pub(crate) struct System {
     instance: String,
     /// `healthy`, `incident`, `cannot-look`, `not-looked-yet` or `not-collected`.
     state: &'static str,
-    /// Since when it cannot be looked at.
-    since: Option<String>,
-    /// Why it cannot be looked at.
-    reason: Option<String>,
-    /// When it was last collected.
-    last_seen: Option<String>,
+    #[serde(flatten)]
+    seen: Seen,
     contact: Option<String>,
     /// The numbers of its open incidents.
     incidents: Vec<u64>,
@@ -325,24 +345,36 @@ pub(crate) struct System {
 
 impl System {
     pub fn new(system: &SystemView) -> Self {
-        let (since, reason, last_seen) = match &system.sight {
-            Sight::CannotLook { since, reason } => {
-                (Some(moment(*since)), Some(reason.clone()), None)
-            }
-            Sight::Seen(at) => (None, None, at.map(moment)),
-            Sight::NotYet | Sight::NothingToCollect => (None, None, None),
-        };
         Self {
             name: system.name.to_string(),
             kind: system.kind,
             title: system.title,
             instance: system.instance.clone(),
             state: system.state(),
-            since,
-            reason,
-            last_seen,
+            seen: Seen::new(&system.sight),
             contact: system.contact.clone(),
             incidents: system.open.iter().map(|(id, _)| id.0).collect(),
+        }
+    }
+}
+
+/// One target that is no system.
+#[derive(Serialize)]
+pub(crate) struct Target {
+    /// `job/instance`.
+    target: String,
+    /// `seen`, `cannot-look` or `not-looked-yet`.
+    state: &'static str,
+    #[serde(flatten)]
+    seen: Seen,
+}
+
+impl Target {
+    pub fn new(target: &TargetView) -> Self {
+        Self {
+            target: target.id.clone(),
+            state: target.sight.word(),
+            seen: Seen::new(&target.sight),
         }
     }
 }

@@ -6,19 +6,22 @@ use maud::{Markup, html};
 use paramedic_incident::Signal;
 use paramedic_model::TimeMs;
 
-use super::{Part, Shell, form_key, sight, system_mark, system_name};
+use super::{Part, Shell, form_key, sight, system_mark, system_name, target_rows};
 use crate::app::App;
 use crate::problem::Problem;
-use crate::view::{CLOSED_SHOWN, PendingView, Row, Rows, SystemView, pending, systems};
+use crate::view::{
+    CLOSED_SHOWN, PendingView, Row, Rows, SystemView, TargetView, other_targets, pending, systems,
+};
 use crate::words::{Tone, ago, mark, moment, prose, span, stage_tone, stage_word};
 use crate::workbench::Breakable;
 
 /// The first page: what is going on.
 pub(crate) async fn show(State(app): State<App>) -> Result<Response, Problem> {
     let read = app.read(|engine, now| {
-        (now, Rows::new(engine, CLOSED_SHOWN), pending(engine), systems(engine))
+        let rows = Rows::new(engine, CLOSED_SHOWN);
+        (now, rows, pending(engine), systems(engine), other_targets(engine))
     });
-    let (now, rows, pending, systems) = read.await?;
+    let (now, rows, pending, systems, targets) = read.await?;
     let open = rows.open.len();
     let shell = Shell {
         title: "Incidents".to_owned(),
@@ -32,7 +35,7 @@ pub(crate) async fn show(State(app): State<App>) -> Result<Response, Problem> {
     Ok(shell.page(html! {
         section aria-labelledby="open" {
             h1 #open { "Open incidents" }
-            @if rows.open.is_empty() { (all_quiet(&systems, &pending)) }
+            @if rows.open.is_empty() { (all_quiet(&systems, &targets, &pending)) }
             @else { ol.incidents { @for row in &rows.open { (incident(row, now)) } } }
         }
         @if !pending.is_empty() {
@@ -45,6 +48,7 @@ pub(crate) async fn show(State(app): State<App>) -> Result<Response, Problem> {
             section aria-labelledby="systems" {
                 h2 #systems { "Systems" }
                 (system_rows(&systems, now))
+                (target_rows(&targets, now))
             }
             @if app.is_lab() {
                 section #lab aria-labelledby="lab-title" {
@@ -78,15 +82,15 @@ fn news(row: &Row) -> String {
 }
 
 /// Said where no incident is open: only as much as is known.
-fn all_quiet(systems: &[SystemView], pending: &[PendingView]) -> Markup {
-    let unseen = systems.iter().filter(|system| {
-        matches!(system.state(), "cannot-look" | "not-looked-yet" | "not-collected")
-    });
-    let unseen: Vec<_> = unseen.map(|system| system.name.as_str()).collect();
+fn all_quiet(systems: &[SystemView], targets: &[TargetView], pending: &[PendingView]) -> Markup {
+    let dark_systems = systems.iter().filter(|system| !system.sight.is_seen());
+    let dark_targets = targets.iter().filter(|target| !target.sight.is_seen());
+    let unseen = dark_systems.map(|system| system.name.as_str());
+    let unseen: Vec<_> = unseen.chain(dark_targets.map(|target| target.id.as_str())).collect();
     html! {
         p.quiet {
             "None. "
-            @if systems.is_empty() {
+            @if systems.is_empty() && targets.is_empty() {
                 "No system is configured, so nobody is looked after."
             } @else if unseen.is_empty() && pending.is_empty() {
                 "Every system is seen, and no alert fires."
@@ -165,7 +169,7 @@ fn waiting(alert: &PendingView, now: TimeMs) -> Markup {
 }
 
 /// All systems, one line each.
-pub(super) fn system_rows(systems: &[SystemView], now: TimeMs) -> Markup {
+fn system_rows(systems: &[SystemView], now: TimeMs) -> Markup {
     html! {
         ul.rows {
             @for system in systems {
@@ -205,7 +209,7 @@ fn bench(app: &App, breakable: &Breakable) -> Markup {
             @if let Some(title) = title {
                 form method="post" action="/lab/heal" {
                     (form_key(app))
-                    button.quiet name="system" value=(breakable.system) {
+                    button name="system" value=(breakable.system) {
                         "Heal " (breakable.system) " (" (title) ")"
                     }
                 }

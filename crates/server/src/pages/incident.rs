@@ -151,6 +151,7 @@ fn fired(view: &IncidentView) -> Markup {
         fired_at: view.incident.opened_at,
         closed_at: view.row.closed_at,
     };
+    let said = summary(&opened.annotations);
     html! {
         section.panel.fired aria-labelledby="fired" {
             h2 #fired { "What fired" }
@@ -159,7 +160,8 @@ fn fired(view: &IncidentView) -> Markup {
                 None => p.muted { "Its expression cannot be drawn." },
             }
             dl.facts {
-                @for (name, text) in &opened.annotations {
+                // The page begins with the summary.
+                @for (name, text) in opened.annotations.iter().filter(|(_, text)| text.trim() != said) {
                     dt { (name) }
                     dd {
                         @if is_web(text) { a href=(text.trim()) rel="noreferrer" { (text.trim()) } }

@@ -50,7 +50,7 @@ pub(super) fn steps(view: &IncidentView) -> Markup {
                     @let (tone, word, note) = state(view, step);
                     li #(format!("step-{}", step.id)) {
                         (instruction(step))
-                        div.evidence {
+                        div.evidence.state {
                             p { (mark(tone, &word)) " " (prose(&note)) }
                             (buttons(view, step))
                         }
@@ -108,6 +108,8 @@ fn state(view: &IncidentView, step: &StepView) -> (Tone, String, String) {
         StepWork::Manual(Manual::Handover) if incident.handed_to.is_some() => {
             say(Tone::Calm, "handed over", "")
         }
+        // A page without causes calls for nothing in particular: it is a checklist.
+        StepWork::Manual(_) if incident.causes.is_empty() => say(Tone::Calm, "for a person", ""),
         StepWork::Manual(_) | StepWork::Action(_) | StepWork::Probe(_) => {
             say(Tone::Calm, "not called for", "")
         }
@@ -135,10 +137,10 @@ pub(super) fn tick(view: &IncidentView, step: &StepView) -> Markup {
     html! {
         @match view.ticked_by(&step.id) {
             Some(by) => p { (mark(Tone::Good, "done")) " by " (by) },
-            None => {
+            None => div.state {
                 p { (mark(Tone::Calm, "for a person")) }
                 (tick_button(view, step))
-            }
+            },
         }
     }
 }
@@ -168,17 +170,21 @@ pub(super) fn guards(view: &IncidentView) -> Markup {
     html! {
         section aria-labelledby="guards" {
             h2 #guards { "Guards" }
-            p {
-                "Before " code { (step) } ", " (moment(at, view.now)) " UTC: "
-                @if held == 0 { "all let it pass." } @else { (held) " held it back." }
-            }
-            ul.rows {
-                @for verdict in verdicts {
-                    li {
-                        @if verdict.pass { (mark(Tone::Good, "pass")) }
-                        @else { (mark(Tone::Bad, "hold")) }
-                        span.what { (verdict.guard) }
-                        span.note { (prose(&verdict.reason)) }
+            // What held an action back must not be looked for.
+            details #verdicts open[held > 0] {
+                summary {
+                    "Before " code { (step) } ", " (moment(at, view.now)) " UTC: "
+                    @if held == 0 { "all " (verdicts.len()) " let it pass" }
+                    @else { b { (held) " held it back" } }
+                }
+                ul.rows {
+                    @for verdict in verdicts {
+                        li {
+                            @if verdict.pass { (mark(Tone::Good, "pass")) }
+                            @else { (mark(Tone::Bad, "hold")) }
+                            span.what { (verdict.guard) }
+                            span.note { (prose(&verdict.reason)) }
+                        }
                     }
                 }
             }

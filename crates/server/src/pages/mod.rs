@@ -18,7 +18,7 @@ use paramedic_model::TimeMs;
 use crate::app::App;
 use crate::assets::{ICON, SCRIPT, STYLE};
 use crate::problem::Problem;
-use crate::view::{Sight, open_count, system_text};
+use crate::view::{Sight, TargetView, open_count, system_text};
 use crate::words::{Tone, ago, mark, moment};
 
 /// The content type of bundles.
@@ -158,6 +158,28 @@ fn system_mark(sight: &Sight, open: usize) -> Markup {
         _ if open > 1 => mark(Tone::Bad, &format!("{open} incidents")),
         Sight::NothingToCollect => mark(Tone::Calm, "not collected"),
         Sight::Seen(_) => mark(Tone::Good, "healthy"),
+    }
+}
+
+/// Targets that are no systems, one line each; nothing where there are none.
+fn target_rows(targets: &[TargetView], now: TimeMs) -> Markup {
+    let seen = |sight: &Sight| match sight {
+        Sight::Seen(_) => mark(Tone::Good, "seen"),
+        sight => system_mark(sight, 0),
+    };
+    html! {
+        @if !targets.is_empty() {
+            h3 { "Other targets" }
+            ul.rows {
+                @for target in targets {
+                    li {
+                        (seen(&target.sight))
+                        span.what { b { (target.id) } }
+                        span.note { (sight(&target.sight, now)) }
+                    }
+                }
+            }
+        }
     }
 }
 

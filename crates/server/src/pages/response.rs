@@ -1,16 +1,18 @@
 //! The part of an incident's page that a person must read first: the likely cause, where it stands,
 //! and what they may do now.
 
+use std::time::Duration;
+
 use maud::{Markup, PreEscaped, html};
 use paramedic_catalog::Approval;
-use paramedic_incident::{Judgement, Outcome, Proposal, Settled, Signal, Stage};
+use paramedic_incident::{Judgement, Outcome, Proposal, Settled, Signal, Stage, StepWork};
 
 use super::form_key;
 use crate::app::App;
 use crate::forms::{NAME_CHARS_MAX, TEXT_CHARS_MAX};
 use crate::markdown::report_html;
 use crate::view::IncidentView;
-use crate::words::{Tone, folded, mark, moment, moment_text, prose};
+use crate::words::{Tone, folded, mark, moment, moment_text, prose, span};
 
 /// What is not known, before anything else.
 pub(super) fn notices(view: &IncidentView) -> Markup {
@@ -138,7 +140,7 @@ fn handed_over(view: &IncidentView) -> Markup {
     html! {
         @if let Some((at, contact, reason)) = view.handed_over() {
             p { "With " b { (contact) } " since " (moment(at, view.now)) " UTC." }
-            p { (prose(reason)) "." }
+            p { span.muted { "Why: " } (prose(reason)) "." }
         }
         p.muted {
             "Paramedic does nothing more unasked. It closes when the alert stays clear; below, a "
@@ -164,24 +166,24 @@ fn offer_facts(view: &IncidentView, offer: &Proposal) -> Markup {
             dd { (prose(&offer.precondition)) }
             dt { "also hits" }
             dd {
-                (mark(if offer.blast_count == 0 { Tone::Calm } else { Tone::Warn }, &others(offer)))
-                " " (prose(&offer.blast_radius))
+                @match offer.blast_count {
+                    0 => {}
+                    1 => { (mark(Tone::Warn, "1 other")) " " }
+                    count => { (mark(Tone::Warn, &format!("{count} others"))) " " }
+                }
+                (prose(&offer.blast_radius))
             }
             dt { "needs" }
             dd { (approval(offer)) }
+            @if let Some(StepWork::Action { verify_ms, .. }) = view.next_step().map(|step| &step.work) {
+                dt { "proof" }
+                dd { "the alert comes clear within " (span(Duration::from_millis(*verify_ms))) }
+            }
             @if !view.incident.approvals.is_empty() {
                 dt { "approved by" }
                 dd { (view.incident.approvals.iter().cloned().collect::<Vec<_>>().join(", ")) }
             }
         }
-    }
-}
-
-fn others(offer: &Proposal) -> String {
-    match offer.blast_count {
-        0 => "nothing else".to_owned(),
-        1 => "1 other".to_owned(),
-        count => format!("{count} others"),
     }
 }
 
@@ -227,8 +229,11 @@ fn by_hand(app: &App, view: &IncidentView) -> Markup {
     let Some(next) = view.next_step() else { return html! {} };
     let step = view.page.as_ref().and_then(|page| page.step(&next.id));
     html! {
-        p { "A person must do this: " b { (next.title) } }
-        @if let Some(step) = step { div.runbook { (PreEscaped(&step.html)) } }
+        p { "A person must do this:" }
+        @match step {
+            Some(step) => div.runbook { (PreEscaped(&step.html)) },
+            None => p { b { (next.title) } },
+        }
         form.answer method="post" action=(format!("/incidents/{}/tick", view.incident.id)) {
             (form_key(app))
             input type="hidden" name="step" value=(next.id);

@@ -2,15 +2,16 @@ use axum::extract::State;
 use axum::response::Response;
 use maud::html;
 
-use super::{Part, Shell, sight, system_mark};
+use super::{Part, Shell, sight, system_mark, target_rows};
 use crate::app::App;
 use crate::problem::Problem;
-use crate::view::{open_count, systems};
+use crate::view::{open_count, other_targets, systems};
 
 /// The systems under care.
 pub(crate) async fn show(State(app): State<App>) -> Result<Response, Problem> {
-    let read = app.read(|engine, now| (now, open_count(engine), systems(engine)));
-    let (now, open_count, systems) = read.await?;
+    let read =
+        app.read(|engine, now| (now, open_count(engine), systems(engine), other_targets(engine)));
+    let (now, open_count, systems, targets) = read.await?;
     let shell = Shell {
         title: "Systems".to_owned(),
         part: Part::Systems,
@@ -22,48 +23,43 @@ pub(crate) async fn show(State(app): State<App>) -> Result<Response, Problem> {
     Ok(shell.page(html! {
         h1 { "Systems" }
         @if systems.is_empty() { p.lead { "No system is configured." } }
-        div.scroll {
-            table.wide {
-                thead {
-                    tr {
-                        th scope="col" { "System" }
-                        th scope="col" { "State" }
-                        th scope="col" { "Reached at" }
-                        th scope="col" { "Contact" }
-                        th scope="col" { "Open incidents" }
+        ul.rows.systems {
+            @for system in &systems {
+                li {
+                    (system_mark(&system.sight, system.open.len()))
+                    div.what {
+                        b { (system.name) } br;
+                        span.muted {
+                            (system.title)
+                            @if let Some(host) = system.host { ", host " (host) }
+                        }
                     }
-                }
-                tbody {
-                    @for system in &systems {
-                        tr {
-                            th scope="row" {
-                                (system.name) br;
-                                span.muted {
-                                    (system.title)
-                                    @if let Some(host) = system.host { ", host " (host) }
-                                }
+                    div.note {
+                        p { (sight(&system.sight, now)) }
+                        dl.inline {
+                            div { dt { "reached at" } dd { code { (system.instance) } } }
+                            div {
+                                dt { "contact" }
+                                dd { (system.contact.as_deref().unwrap_or("whoever is on call")) }
                             }
-                            td {
-                                (system_mark(&system.sight, system.open.len())) " "
-                                (sight(&system.sight, now))
-                            }
-                            td { code { (system.instance) } }
-                            td {
-                                @match &system.contact {
-                                    Some(contact) => (contact),
-                                    None => span.muted { "whoever is on call" },
+                            @if !system.open.is_empty() {
+                                div {
+                                    dt { "open" }
+                                    dd {
+                                        @for (id, alert) in &system.open {
+                                            a href=(format!("/incidents/{id}")) {
+                                                "#" (id) " " (alert)
+                                            }
+                                            " "
+                                        }
+                                    }
                                 }
-                            }
-                            td {
-                                @for (id, alert) in &system.open {
-                                    a href=(format!("/incidents/{id}")) { "#" (id) " " (alert) } " "
-                                }
-                                @if system.open.is_empty() { span.muted { "none" } }
                             }
                         }
                     }
                 }
             }
         }
+        (target_rows(&targets, now))
     }))
 }

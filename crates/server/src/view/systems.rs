@@ -23,6 +23,23 @@ pub(crate) enum Sight {
     NothingToCollect,
 }
 
+impl Sight {
+    /// One word for programs.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Seen(_) => "seen",
+            Self::CannotLook { .. } => "cannot-look",
+            Self::NotYet => "not-looked-yet",
+            Self::NothingToCollect => "not-collected",
+        }
+    }
+
+    /// Whether it is seen now.
+    pub fn is_seen(&self) -> bool {
+        matches!(self, Self::Seen(_))
+    }
+}
+
 /// One system under care.
 pub(crate) struct SystemView {
     pub name: SystemName,
@@ -63,11 +80,9 @@ impl SystemView {
     /// One word for programs: `healthy` only where it was seen and no incident is open on it.
     pub fn state(&self) -> &'static str {
         match &self.sight {
-            Sight::CannotLook { .. } => "cannot-look",
-            Sight::NotYet => "not-looked-yet",
-            _ if !self.open.is_empty() => "incident",
-            Sight::NothingToCollect => "not-collected",
+            Sight::Seen(_) | Sight::NothingToCollect if !self.open.is_empty() => "incident",
             Sight::Seen(_) => "healthy",
+            sight => sight.word(),
         }
     }
 }
@@ -84,14 +99,45 @@ fn sight(
     newest_up: &BTreeMap<(String, String), TimeMs>,
 ) -> Sight {
     let (job, instance) = &system.target;
-    let target = format!("{job}/{instance}");
-    if !engine.targets().contains_key(&target) {
+    sight_of(&format!("{job}/{instance}"), system.target.clone(), engine, newest_up)
+}
+
+/// A target that is no system under care: what `scrape_configs` lists.
+pub(crate) struct TargetView {
+    /// `job/instance`.
+    pub id: String,
+    pub sight: Sight,
+}
+
+/// The targets of no system, by job and instance.
+pub(crate) fn other_targets(engine: &Engine) -> Vec<TargetView> {
+    let newest = newest_up(engine.window());
+    let is_system = |job: &str, instance: &str| {
+        let mut systems = engine.systems().iter();
+        systems.any(|system| system.target.0 == job && system.target.1 == instance)
+    };
+    let targets = engine.targets().iter();
+    let others = targets.filter(|(_, target)| !is_system(&target.job, &target.instance));
+    let view = |(id, target): (&String, &std::sync::Arc<paramedic_scrape::Target>)| TargetView {
+        id: id.clone(),
+        sight: sight_of(id, (target.job.clone(), target.instance.clone()), engine, &newest),
+    };
+    others.map(view).collect()
+}
+
+fn sight_of(
+    target: &str,
+    labels: (String, String),
+    engine: &Engine,
+    newest_up: &BTreeMap<(String, String), TimeMs>,
+) -> Sight {
+    if !engine.targets().contains_key(target) {
         return Sight::NothingToCollect;
     }
-    match engine.failure(&target) {
+    match engine.failure(target) {
         Some((since, reason)) => Sight::CannotLook { since: *since, reason: reason.clone() },
-        None if !engine.was_collected(&target) => Sight::NotYet,
-        None => Sight::Seen(newest_up.get(&(job.clone(), instance.clone())).copied()),
+        None if !engine.was_collected(target) => Sight::NotYet,
+        None => Sight::Seen(newest_up.get(&labels).copied()),
     }
 }
 

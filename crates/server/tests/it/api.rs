@@ -162,63 +162,81 @@ fn systems_and_status() {
         check(
             &world.client.api("systems").await.json(),
             expect![[r#"
-            {
-              "systems": [
                 {
-                  "name": "thing-1",
-                  "kind": "thing",
-                  "title": "Thing",
-                  "instance": "thing:1",
-                  "state": "healthy",
-                  "since": null,
-                  "reason": null,
-                  "last_seen": "2026-11-21T02:22:15.000Z",
-                  "contact": "Thea <thea@example.com>",
-                  "incidents": []
-                }
-              ]
-            }"#]],
+                  "systems": [
+                    {
+                      "name": "thing-1",
+                      "kind": "thing",
+                      "title": "Thing",
+                      "instance": "thing:1",
+                      "state": "healthy",
+                      "since": null,
+                      "reason": null,
+                      "last_seen": "2026-11-21T02:22:15.000Z",
+                      "contact": "Thea <thea@example.com>",
+                      "incidents": []
+                    }
+                  ],
+                  "targets": [
+                    {
+                      "target": "thing/beside:1",
+                      "state": "seen",
+                      "since": null,
+                      "reason": null,
+                      "last_seen": "2026-11-21T02:22:15.000Z"
+                    }
+                  ]
+                }"#]],
         );
         world.thing().reachable = false;
         world.pass(20).await;
         check(
             &world.client.api("systems").await.json(),
             expect![[r#"
-            {
-              "systems": [
                 {
-                  "name": "thing-1",
-                  "kind": "thing",
-                  "title": "Thing",
-                  "instance": "thing:1",
-                  "state": "cannot-look",
-                  "since": "2026-11-21T02:22:30.000Z",
-                  "reason": "connect to thing:1: connection refused",
-                  "last_seen": null,
-                  "contact": "Thea <thea@example.com>",
-                  "incidents": []
-                }
-              ]
-            }"#]],
+                  "systems": [
+                    {
+                      "name": "thing-1",
+                      "kind": "thing",
+                      "title": "Thing",
+                      "instance": "thing:1",
+                      "state": "cannot-look",
+                      "since": "2026-11-21T02:22:30.000Z",
+                      "reason": "connect to thing:1: connection refused",
+                      "last_seen": null,
+                      "contact": "Thea <thea@example.com>",
+                      "incidents": []
+                    }
+                  ],
+                  "targets": [
+                    {
+                      "target": "thing/beside:1",
+                      "state": "cannot-look",
+                      "since": "2026-11-21T02:22:30.000Z",
+                      "reason": "the network is gone",
+                      "last_seen": null
+                    }
+                  ]
+                }"#]],
         );
         check(
             &world.client.api("status").await.json(),
             expect![[r#"
-            {
-              "now": "2026-11-21T02:22:40.000Z",
-              "version": 5,
-              "lab": false,
-              "open_incidents": 0,
-              "pending_alerts": 0,
-              "systems": 1,
-              "systems_cannot_look": 1,
-              "targets_awaited": 0,
-              "rules": 1,
-              "runbooks": 1,
-              "versions": {
-                "Paramedic": "0.0.0"
-              }
-            }"#]],
+                {
+                  "now": "2026-11-21T02:22:40.000Z",
+                  "version": 8,
+                  "lab": false,
+                  "open_incidents": 0,
+                  "pending_alerts": 0,
+                  "systems": 1,
+                  "systems_cannot_look": 1,
+                  "targets_awaited": 0,
+                  "rules": 1,
+                  "runbooks": 1,
+                  "versions": {
+                    "Paramedic": "0.0.0"
+                  }
+                }"#]],
         );
     });
 }

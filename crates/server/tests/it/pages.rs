@@ -68,18 +68,22 @@ fn a_system_that_cannot_be_seen_is_not_healthy() {
     run(async {
         let world = World::new().await;
         world.pass(20).await;
-        assert!(world.client.get("/systems").await.read().contains("healthy read 5 s ago"));
+        let page = world.client.get("/systems").await.read();
+        assert!(page.contains("healthy thing-1 Thing read 5 s ago"), "{page}");
+        assert!(page.contains("Other targets seen thing/beside:1 read 5 s ago"), "{page}");
         world.thing().reachable = false;
         world.pass(20).await;
         for path in ["/", "/systems"] {
             let page = world.client.get(path).await.read();
-            for part in ["cannot look", "connect to thing:1: connection refused"] {
+            for part in
+                ["cannot look", "connect to thing:1: connection refused", "the network is gone"]
+            {
                 assert!(page.contains(part), "{path}: {part}: {page}");
             }
             assert!(!page.contains("healthy"), "{path}: {page}");
         }
         let home = world.client.get("/").await.read();
-        assert!(home.contains("That says nothing of what is not seen now: thing-1."), "{home}");
+        assert!(home.contains("not seen now: thing-1, thing/beside:1."), "{home}");
 
         let silent = World::standing(&[]).await;
         let home = silent.client.get("/").await.read();
@@ -262,7 +266,7 @@ fn acting_and_not_knowing() {
         assert!(!page.contains("Reject"), "{page}");
         let intended = [judged(true), Event::Intended { step: "restart".to_owned(), attempt: 1 }];
         let events = [&approved(2)[..], &intended].concat();
-        let parts = ["Acting now. Its outcome is not known yet.", "all let it pass", "acting"];
+        let parts = ["Acting now. Its outcome is not known yet.", "all 2 let it pass", "acting"];
         let page = check(&events, &parts).await;
         assert!(!page.contains("Close by hand"), "{page}");
     });
@@ -354,7 +358,7 @@ fn by_hand_left_alone_handed_over() {
             "1 cause could not be judged",
             "could not look timed out gave up after 5 s",
             "cannot be judged It crashed state could not look",
-            "With Thea since 02:22:00 UTC. the diagnosis is inconclusive.",
+            "With Thea since 02:22:00 UTC. Why: the diagnosis is inconclusive.",
         ];
         check(&events, &parts).await;
     });

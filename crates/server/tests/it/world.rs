@@ -123,6 +123,21 @@ impl Collector for Shared {
     }
 }
 
+/// A target beside the thing, which nobody looks after.
+struct Beside(Shared);
+
+impl Collector for Beside {
+    fn collect(&self, _look: Look) -> BoxFuture<'_, Collection> {
+        Box::pin(async {
+            self.0.hang().await;
+            match self.0.lock().reachable {
+                true => Collection::complete(Vec::new()),
+                false => Collection::failed(ProbeError::unable("the network is gone")),
+            }
+        })
+    }
+}
+
 impl Probe for Shared {
     fn look<'a>(&'a self, _: &'a Args, _: Look) -> BoxFuture<'a, Result<Evidence, ProbeError>> {
         Box::pin(async {
@@ -235,14 +250,18 @@ impl World {
         let thing = Shared(Arc::new(Mutex::new(thing)));
         let redactor = Redactor::default();
         redactor.add(&Secret::new(PASSWORD));
-        let target = Target {
-            job: "thing".to_owned(),
-            instance: "thing:1".to_owned(),
-            labels: Labels::empty(),
-            interval: Duration::from_secs(15),
-            timeout: Duration::from_secs(10),
-            collector: Arc::new(thing.clone()),
+        let target = |instance: &str, collector: Arc<dyn Collector>| {
+            Arc::new(Target {
+                job: "thing".to_owned(),
+                instance: instance.to_owned(),
+                labels: Labels::empty(),
+                interval: Duration::from_secs(15),
+                timeout: Duration::from_secs(10),
+                collector,
+            })
         };
+        let beside = Arc::new(Beside(thing.clone()));
+        let targets = vec![target("thing:1", Arc::new(thing.clone())), target("beside:1", beside)];
         let kit =
             Kit::default().with_probe("state", thing.clone()).with_action("restart", thing.clone());
         let watched = Watched {
@@ -263,7 +282,7 @@ impl World {
             clock: clock.clone(),
             journal: Box::new(journal),
             redactor,
-            targets: vec![Arc::new(target)],
+            targets,
             systems: Systems::new([watched]),
             groups: groups.collect(),
             external_labels: Labels::empty(),
