@@ -44,7 +44,7 @@ function update(page, main) {
   }
   document.title = page.title;
   morph(present, main);
-  for (const part of ["header.site", "#asof"]) {
+  for (const part of ["header.site", "#asof", "#lost time"]) {
     const [old, fresh] = [document.querySelector(part), page.querySelector(part)];
     if (old && fresh) morph(old, fresh);
   }

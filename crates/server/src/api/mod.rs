@@ -9,7 +9,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, header};
+use axum::http::header;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Json, Response};
@@ -139,7 +139,7 @@ pub(crate) async fn healthy() -> &'static str {
 }
 
 /// That the engine answers.
-pub(crate) async fn ready(State(app): State<App>, _headers: HeaderMap) -> Result<String, Problem> {
+pub(crate) async fn ready(State(app): State<App>) -> Result<String, Problem> {
     let open = app.read(|engine, _| open_count(engine)).await?;
     Ok(format!("Paramedic is ready; open incidents: {open}.\n"))
 }
