@@ -42,6 +42,7 @@ const PURE: [&str; 10] = [
     "runbook",
     "incident",
     "samples",
+    "yaml",
 ];
 const RIM: [&str; 6] = ["tokio", "hyper", "axum", "rusqlite", "tracing", "paramedic-integration"];
 
