@@ -82,6 +82,8 @@ pub struct Engine {
     pub(crate) targets: BTreeMap<String, Arc<Target>>,
     /// Targets that have not been collected since the start. Until then the window cannot speak.
     pub(crate) awaited: BTreeSet<String>,
+    /// When the newest collection of each target that has ended began.
+    read_at: BTreeMap<String, TimeMs>,
     pub(crate) window: Window,
     pub(crate) alerts: Alerts,
     pub(crate) pages: Pages,
@@ -147,6 +149,7 @@ impl Engine {
             systems: setup.systems,
             awaited: setup.targets.iter().map(|target| target.id()).collect(),
             targets: setup.targets.into_iter().map(|target| (target.id(), target)).collect(),
+            read_at: BTreeMap::new(),
             window: Window::new(setup.window),
             alerts,
             pages: setup.pages,
@@ -261,8 +264,14 @@ impl Engine {
         Ok(())
     }
 
-    /// Commits what a target yielded.
+    /// Commits what a target yielded. A collection that began before one that is taken in already
+    /// is no news: it hung, and the target was read anew meanwhile.
     fn take_in(&mut self, scraped: Scraped) {
+        let newest = self.read_at.entry(scraped.target.clone()).or_insert(TimeMs(i64::MIN));
+        if scraped.at <= *newest {
+            return;
+        }
+        *newest = scraped.at;
         let id = TargetId::from(scraped.target.as_str());
         let commit = self.window.commit_target(&id, scraped.at, &scraped.series);
         self.alerts.changed(&commit.changed, scraped.at);
@@ -270,12 +279,18 @@ impl Engine {
         match scraped.failure {
             Some(failure) => {
                 let reason = self.redactor.clean(&failure.to_string());
-                let since = self.failures.get(&scraped.target).map_or(scraped.at, |(at, _)| *at);
-                tracing::warn!(target = scraped.target, "could not look: {reason}");
+                let known = self.failures.get(&scraped.target);
+                let since = known.map_or(scraped.at, |(since, _)| *since);
+                // Said once, and again when it changes: a target may be away for days.
+                if known.is_none_or(|(_, told)| *told != reason) {
+                    tracing::warn!(target = scraped.target, "could not look: {reason}");
+                }
                 self.failures.insert(scraped.target, (since, reason));
             }
             None => {
-                self.failures.remove(&scraped.target);
+                if self.failures.remove(&scraped.target).is_some() {
+                    tracing::info!(target = scraped.target, "can be looked at again");
+                }
             }
         }
     }

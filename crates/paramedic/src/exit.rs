@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use crate::config::ConfigErrors;
+
 /// The command did what it was asked for.
 pub const OK: u8 = 0;
 /// It ran, and the answer is no: a drill fell short, a configuration has mistakes, a proposal was
@@ -14,4 +16,9 @@ pub const FAILED: u8 = 3;
 /// A command that ran, with yes or no for an answer.
 pub fn answer(yes: bool) -> ExitCode {
     ExitCode::from(if yes { OK } else { NO })
+}
+
+/// A configuration that cannot be used: it has mistakes, or there is none.
+pub fn mistakes(errors: &ConfigErrors) -> ExitCode {
+    ExitCode::from(if errors.is_unreadable() { FAILED } else { NO })
 }

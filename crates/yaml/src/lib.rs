@@ -77,12 +77,26 @@ pub fn read(text: &str) -> Result<Vec<Node>, (Place, String)> {
     let documents = serde_saphyr::from_multiple_with_options(text, options);
     let documents: Vec<Spanned<Raw>> = documents.map_err(|error| {
         let place = error.location().map_or(Place::default(), Place::from);
-        // The library appends an excerpt; the place is printed by us, for every mistake alike.
-        let reason = error.without_snippet().to_string();
-        let reason = reason.lines().next().unwrap_or_default();
-        (place, reason.trim_start_matches("error: ").to_owned())
+        (place, reason(error.without_snippet()))
     })?;
     Ok(documents.into_iter().map(|raw| resolve(raw, text)).collect())
+}
+
+/// What is wrong, without its place: that is printed by us, for every mistake alike.
+fn reason(error: &serde_saphyr::Error) -> String {
+    match error {
+        serde_saphyr::Error::DuplicateMappingKey { key: Some(key), .. } => {
+            format!("the key `{key}` stands twice")
+        }
+        serde_saphyr::Error::RecursiveReferencesRequireWeakTypes { .. } => {
+            "an alias stands within its own anchor".to_owned()
+        }
+        other => {
+            let text = other.to_string();
+            let line = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+            line.rsplit_once(" at line ").map_or(line, |(reason, _)| reason).to_owned()
+        }
+    }
 }
 
 /// A value as the deserializer sees it, before plain scalars are taken back from the text.

@@ -39,7 +39,7 @@ pub fn run(args: ConfigArgs) -> anyhow::Result<ExitCode> {
                 Ok(config) => config,
                 Err(errors) => {
                     eprintln!("{errors}");
-                    return Ok(exit::answer(false));
+                    return Ok(exit::mistakes(&errors));
                 }
             };
             let loaded = match crate::assembly::load(&config) {

@@ -34,7 +34,7 @@ pub fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
         Ok(config) => config,
         Err(errors) => {
             eprintln!("{errors}");
-            return Ok(exit::answer(false));
+            return Ok(exit::mistakes(&errors));
         }
     };
     let loaded = match assembly::load(&config) {

@@ -75,6 +75,14 @@ pub struct Global {
 pub struct ConfigErrors {
     path: PathBuf,
     mistakes: Vec<Mistake>,
+    unreadable: bool,
+}
+
+impl ConfigErrors {
+    /// Whether the file could not be read at all.
+    pub fn is_unreadable(&self) -> bool {
+        self.unreadable
+    }
 }
 
 impl fmt::Display for ConfigErrors {
@@ -113,7 +121,7 @@ impl Config {
         let text = std::fs::read_to_string(path).map_err(|error| {
             let message = format!("cannot read it: {error}");
             let mistakes = vec![Mistake { place: Place::default(), message }];
-            ConfigErrors { path: path.to_owned(), mistakes }
+            ConfigErrors { path: path.to_owned(), mistakes, unreadable: true }
         })?;
         Self::parse(path, &text, catalogs)
     }
@@ -145,7 +153,7 @@ impl Config {
 impl Reader<'_> {
     fn errors(mut self, path: &Path) -> ConfigErrors {
         self.mistakes.sort_by_key(|mistake| mistake.place);
-        ConfigErrors { path: path.to_owned(), mistakes: self.mistakes }
+        ConfigErrors { path: path.to_owned(), mistakes: self.mistakes, unreadable: false }
     }
 
     /// The value, or `None` and a mistake more.

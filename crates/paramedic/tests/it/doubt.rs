@@ -5,7 +5,9 @@ use expect_test::{Expect, expect};
 use paramedic_engine::Verb;
 use paramedic_incident::Incident;
 
-use crate::world::{Exporter, Server, World, closed, run, seconds, stands, transcript, waiting};
+use crate::world::{
+    Exporter, INTERVAL, Server, World, closed, run, seconds, stands, transcript, waiting,
+};
 
 /// An alert on what an exporter shows, about the firewall at `site`.
 const RULES: &str = r#"
@@ -294,6 +296,46 @@ fn a_system_that_hangs_while_it_is_verified_costs_the_verdict_and_no_more() {
             "#]],
         );
         assert_eq!(world.changes(0), ["restart unbound"]);
+    });
+}
+
+/// A collection that hangs ends after one that began later; its failure is old news.
+#[test]
+fn a_collection_that_comes_late_is_no_news() {
+    run(async {
+        let (world, exporter) = world(1);
+        world.inject(0, FAULT);
+        let server = down(&world, &exporter).await;
+        server.until(1, waiting).await;
+        server.ask(1, "ann", Verb::Approve(None)).await.expect("it is on offer");
+        server.until(1, stands("verifying")).await;
+        // The next collection hangs for its ten seconds; the ones that verify do not.
+        exporter.hangs();
+        world.clock.sleep(INTERVAL - seconds(5)).await;
+        exporter.shows("app_up 1");
+        server.until(1, stands("watching")).await;
+        let can_look =
+            |engine: &paramedic_engine::Engine| engine.failure("app/app.test:9100").is_none();
+        for _ in 0..30 {
+            assert!(server.handle.read(can_look).await.expect("the engine runs"));
+            world.clock.sleep(seconds(1)).await;
+        }
+        check(
+            &server.incident(1).await,
+            expect![[r#"
+                    0s opened about opnsense-1
+                    0s diagnosed resolver
+                    0s proposed restart
+                    1s restart approved by ann
+                    1s guards pass
+                    1s intended restart, attempt 1
+                    7s done
+                   22s blind: app_up vanished because app.test:9100 cannot be looked at
+                   23s clear
+                   23s verified
+                   23s watching for 120 s
+            "#]],
+        );
     });
 }
 

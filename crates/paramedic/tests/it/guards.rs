@@ -213,18 +213,18 @@ fn nothing_is_automatic_unless_the_configuration_says_so() {
         check(
             &server.until(1, closed).await,
             expect![[r#"
-                0s opened about opnsense-1
-                0s diagnosed down
-                0s proposed restart
-                0s restart approved by policy
-                0s guards pass
-                0s intended restart, attempt 1
-                6s done
-                6s clear
-                6s verified
-                6s watching for 120 s
-              126s closed: repaired
-        "#]],
+                    0s opened about opnsense-1
+                    0s diagnosed down
+                    0s proposed restart
+                    0s restart approved by policy
+                    0s guards pass
+                    0s intended restart, attempt 1
+                    6s done
+                    6s clear
+                    6s verified
+                    6s watching for 120 s
+                  126s closed: repaired
+            "#]],
         );
         assert_eq!(world.changes(0), ["restart unbound"]);
     });

@@ -159,17 +159,34 @@ impl World {
 
 /// A target in the exposition format that shows what a test wants; nothing to begin with.
 #[derive(Clone, Default)]
-pub struct Exporter(Arc<Mutex<Option<String>>>);
+pub struct Exporter(Arc<Mutex<Shown>>);
+
+#[derive(Clone, Default)]
+enum Shown {
+    #[default]
+    Nothing,
+    Lines(String),
+    Hang,
+}
 
 impl Exporter {
     /// From now on it shows these lines.
     pub fn shows(&self, lines: &str) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(format!("{lines}\n"));
+        self.set(Shown::Lines(format!("{lines}\n")));
     }
 
     /// From now on it closes connections without an answer.
     pub fn dies(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.set(Shown::Nothing);
+    }
+
+    /// From now on it does not answer; connections that come before the next change never will.
+    pub fn hangs(&self) {
+        self.set(Shown::Hang);
+    }
+
+    fn set(&self, shown: Shown) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = shown;
     }
 
     async fn answer(self, mut stream: BoxStream) {
@@ -179,7 +196,11 @@ impl Exporter {
             request.push(byte);
         }
         let shown = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let Some(body) = shown else { return };
+        let body = match shown {
+            Shown::Lines(lines) => lines,
+            Shown::Nothing => return,
+            Shown::Hang => std::future::pending().await,
+        };
         let head =
             "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nConnection: close";
         let answer = format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
