@@ -64,7 +64,7 @@ fn test() -> Result<()> {
         peers::absent("cargo-deny", "the check of licences and bans")?;
     }
     // The output is shown, so that a skipped test is seen.
-    run("cargo", &["test", "--workspace", "--", "--show-output"])
+    run("cargo", &["test", "--workspace", "--no-fail-fast", "--", "--show-output"])
 }
 
 /// The root of the repository: the folder above this crate's.
