@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use paramedic_engine::{Plot, PlotSeries};
 use paramedic_model::{Sample, TimeMs};
 
-use crate::words::{moment_text, span};
+use crate::words::{folded_beyond, moment_text, span};
 
 /// The picture, in its own units.
 const WIDTH: f64 = 500.0;
@@ -19,6 +19,8 @@ const TOP: f64 = 26.0;
 const BOTTOM: f64 = 24.0;
 /// How far two marks must be apart for both to have their words.
 const MARK_WIDTH: f64 = 72.0;
+/// How much of an expression the caption shows.
+const CAPTION_CHARS: usize = 120;
 /// A line is broken where samples are this many steps apart: nothing is known in between.
 const GAP_STEPS: i64 = 3;
 
@@ -59,7 +61,7 @@ pub(crate) fn figure(plot: &Plot, marks: &Marks) -> Markup {
                 (moments(&scale, marks))
             }
             figcaption {
-                code { (plot.expr) }
+                code { (folded_beyond(&plot.expr, CAPTION_CHARS)) }
                 @if let Some(threshold) = plot.threshold {
                     ", compared with " b { (value(threshold)) } " (dashed)"
                 }

@@ -121,10 +121,15 @@ pub(crate) fn prose(text: &str) -> Markup {
 /// A text of any length: a long one is folded, so that it does not bury the rest.
 pub(crate) fn folded(text: &str) -> Markup {
     const SHOWN: usize = 240;
-    const TEASER: usize = 100;
+    folded_beyond(text, SHOWN)
+}
+
+/// As [`folded`], where `shown` characters are still no long text.
+pub(crate) fn folded_beyond(text: &str, shown: usize) -> Markup {
+    const TEASER: usize = 80;
     let count = text.chars().count();
     html! {
-        @if count <= SHOWN { (text) } @else {
+        @if count <= shown { (text) } @else {
             details.folded {
                 summary {
                     (text.chars().take(TEASER).collect::<String>()) "… "

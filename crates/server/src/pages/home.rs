@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use axum::extract::State;
 use axum::response::{Redirect, Response};
 use maud::{Markup, html};
-use paramedic_incident::Signal;
+use paramedic_incident::{Signal, Stage};
 use paramedic_model::TimeMs;
 
 use super::{Part, Shell, form_key, sight, system_mark, system_name, target_rows};
@@ -12,8 +12,11 @@ use crate::problem::Problem;
 use crate::view::{
     CLOSED_SHOWN, PendingView, Row, Rows, SystemView, TargetView, other_targets, pending, systems,
 };
-use crate::words::{Tone, ago, mark, moment, prose, span, stage_tone, stage_word};
+use crate::words::{Tone, ago, folded, mark, moment, prose, span, stage_tone, stage_word};
 use crate::workbench::Breakable;
+
+/// How many of its incidents a system's line links to.
+const LINKS_MAX: usize = 2;
 
 /// The first page: what is going on.
 pub(crate) async fn show(State(app): State<App>) -> Result<Response, Problem> {
@@ -21,7 +24,9 @@ pub(crate) async fn show(State(app): State<App>) -> Result<Response, Problem> {
         let rows = Rows::new(engine, CLOSED_SHOWN);
         (now, rows, pending(engine), systems(engine), other_targets(engine))
     });
-    let (now, rows, pending, systems, targets) = read.await?;
+    let (now, mut rows, pending, systems, targets) = read.await?;
+    // What waits for somebody who reads this page comes first; else the newest.
+    rows.open.sort_by_key(|row| !matches!(row.stage, Stage::Waiting | Stage::Manual));
     let open = rows.open.len();
     let shell = Shell {
         title: "Incidents".to_owned(),
@@ -113,7 +118,7 @@ fn incident(row: &Row, now: TimeMs) -> Markup {
                     span.number { "#" (row.id) } " " (row.alert)
                 }
                 span.on { " on " (system_name(&row.system)) }
-                @if !row.summary.is_empty() { p.summary { (row.summary) } }
+                @if !row.summary.is_empty() { p.summary { (folded(&row.summary)) } }
             }
             div.stage {
                 (mark(tone, stage_word(&row.stage, row.ending)))
@@ -124,6 +129,9 @@ fn incident(row: &Row, now: TimeMs) -> Markup {
                 }
             }
             dl.inline {
+                @for (name, value) in &row.telling {
+                    div { dt { (folded(name)) } dd { code { (folded(value)) } } }
+                }
                 div { dt { "since" } dd { (moment(row.since, now)) " · " (ago(row.since, now)) } }
                 @if let Some(cause) = &row.likely {
                     div { dt { "likely" } dd { (cause) } }
@@ -143,6 +151,7 @@ fn closed(row: &Row, now: TimeMs) -> Markup {
                     span.number { "#" (row.id) } " " (row.alert)
                 }
                 " on " (system_name(&row.system))
+                @for (_, value) in &row.telling { " " code { (folded(value)) } }
             }
             span.muted {
                 @if let Some(at) = row.closed_at {
@@ -178,8 +187,11 @@ fn system_rows(systems: &[SystemView], now: TimeMs) -> Markup {
                     span.what { b { (system.name) } " " span.muted { (system.title) } }
                     span.note {
                         (sight(&system.sight, now))
-                        @for (id, alert) in &system.open {
+                        @for (id, alert) in system.open.iter().take(LINKS_MAX) {
                             " · " a href=(format!("/incidents/{id}")) { "#" (id) " " (alert) }
+                        }
+                        @if system.open.len() > LINKS_MAX {
+                            " and " (system.open.len() - LINKS_MAX) " more"
                         }
                     }
                 }

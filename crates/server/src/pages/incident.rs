@@ -169,17 +169,16 @@ fn fired(view: &IncidentView) -> Markup {
                     }
                 }
             }
-            details #labels {
-                summary { "Labels and expression" }
-                dl.facts {
-                    @for (name, value) in &opened.labels {
-                        dt { code { (folded(name)) } }
-                        dd { code { (folded(value)) } }
-                    }
-                    dt { "value" }
-                    dd { code { (opened.value) } }
+            h3 { "Labels" }
+            ul.labels {
+                @for (name, value) in &opened.labels {
+                    li { code { span.muted { (folded(name)) "=" } (folded(value)) } }
                 }
+            }
+            details #expression {
+                summary { "Expression" }
                 pre tabindex="0" { code { (opened.expr.trim()) } }
+                p { "Its value was " code { (opened.value) } " when the alert fired." }
             }
         }
     }

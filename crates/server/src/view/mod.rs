@@ -3,7 +3,7 @@
 mod incident;
 mod systems;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use paramedic_engine::Engine;
@@ -31,6 +31,8 @@ pub(crate) struct Row {
     pub id: IncidentId,
     pub alert: String,
     pub summary: String,
+    /// The labels that tell it from the other listed incidents of the same alert.
+    pub telling: Vec<(String, String)>,
     pub system: SystemChoice,
     pub stage: Stage,
     pub signal: Signal,
@@ -52,6 +54,7 @@ impl Row {
             id: incident.id,
             alert: incident.opened.alert.clone(),
             summary: summary(&incident.opened.annotations).to_owned(),
+            telling: Vec::new(),
             system: incident.opened.system.clone(),
             stage: incident.stage.clone(),
             signal: incident.signal,
@@ -75,15 +78,50 @@ pub(crate) struct Rows {
 
 impl Rows {
     pub fn new(engine: &Engine, closed_max: usize) -> Self {
-        let newest_first: Vec<_> = engine.incidents().collect();
-        let newest_first = newest_first.into_iter().rev();
-        let (open, closed): (Vec<_>, Vec<_>) = newest_first.partition(|i| i.is_open());
-        let row = |incident: &&Incident| Row::new(engine, incident);
+        let mut incidents: Vec<_> = engine.incidents().collect();
+        // Stable, so in both parts the newest stays first.
+        incidents.reverse();
+        incidents.sort_by_key(|incident| !incident.is_open());
+        let open_count = incidents.iter().filter(|incident| incident.is_open()).count();
+        let listed = incidents.len().min(open_count + closed_max);
+        let left_off = incidents.len() - listed;
+        incidents.truncate(listed);
+        let telling = Telling::new(&incidents);
+        let row = |incident: &&Incident| Row {
+            telling: telling.labels(incident),
+            ..Row::new(engine, incident)
+        };
+        let (open, closed) = incidents.split_at(open_count);
         Self {
             open: open.iter().map(row).collect(),
-            left_off: closed.len().saturating_sub(closed_max),
-            closed: closed.iter().take(closed_max).map(row).collect(),
+            closed: closed.iter().map(row).collect(),
+            left_off,
         }
+    }
+}
+
+/// The labels in which incidents of one alert differ, by alert.
+struct Telling<'a>(BTreeMap<&'a str, BTreeMap<&'a str, BTreeSet<&'a str>>>);
+
+impl<'a> Telling<'a> {
+    fn new(incidents: &[&'a Incident]) -> Self {
+        let mut values: BTreeMap<_, BTreeMap<_, BTreeSet<_>>> = BTreeMap::new();
+        for incident in incidents {
+            let of_alert = values.entry(incident.opened.alert.as_str()).or_default();
+            for (name, value) in &incident.opened.labels {
+                of_alert.entry(name.as_str()).or_default().insert(value.as_str());
+            }
+        }
+        Self(values)
+    }
+
+    fn labels(&self, incident: &Incident) -> Vec<(String, String)> {
+        let of_alert = self.0.get(incident.opened.alert.as_str());
+        let differs = |name: &str| {
+            of_alert.and_then(|labels| labels.get(name)).is_some_and(|values| values.len() > 1)
+        };
+        let labels = incident.opened.labels.iter().filter(|(name, _)| differs(name));
+        labels.map(|(name, value)| (name.clone(), value.clone())).collect()
     }
 }
 

@@ -108,6 +108,22 @@ fn rules_say_what_they_found() {
     });
 }
 
+#[test]
+fn incidents_of_one_alert_are_told_apart() {
+    run(async {
+        let world = World::new().await;
+        world.break_as(Some("crashed")).await;
+        assert!(!world.client.get("/").await.read().contains(" name t1 "));
+        // Another thing fails while the first still does; then the first is no more.
+        world.thing().name = "t2".to_owned();
+        world.pass(120).await;
+        let home = world.client.get("/").await.read();
+        for part in ["ThingDown on thing-1 thing t2 is down", "name t2 since", "t1"] {
+            assert!(home.contains(part), "{part}: {home}");
+        }
+    });
+}
+
 /// Where nothing is said, an incident of `ThingDown`.
 fn opened() -> Event {
     let pairs = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
