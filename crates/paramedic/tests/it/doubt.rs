@@ -17,7 +17,7 @@ groups:
     rules:
       - alert: AppDown
         expr: app_up == 0
-        for: 1m
+        for: 50s
         labels: { site: a }
 "#;
 
@@ -100,13 +100,13 @@ fn a_target_that_dies_is_no_recovery() {
         check(
             &incident,
             expect![[r#"
-                    0s opened about opnsense-1
-                    0s diagnosed resolver
-                    0s proposed restart
-                   15s blind: app_up vanished because app.test:9100 cannot be looked at
-                  601s restart approved by ann
-                  601s held back: alert still fires: its series vanished, so nobody can say
-                  601s handed over to the person at the keyboard: step `restart` was held back: alert still fires: its series vanished, so nobody can say
+                0s    opened about opnsense-1
+                0s    diagnosed resolver
+                0s    proposed restart
+                10s   blind: app_up vanished because app.test:9100 cannot be looked at
+                600s  restart approved by ann
+                600s  held back: alert still fires: its series vanished, so nobody can say
+                600s  handed over to the person at the keyboard: step `restart` was held back: alert still fires: its series vanished, so nobody can say
             "#]],
         );
         // It comes back as it was: the same outage, and not clear while `for` is waited out anew.
@@ -116,17 +116,17 @@ fn a_target_that_dies_is_no_recovery() {
         check(
             &server.until(1, closed).await,
             expect![[r#"
-                    0s opened about opnsense-1
-                    0s diagnosed resolver
-                    0s proposed restart
-                   15s blind: app_up vanished because app.test:9100 cannot be looked at
-                  601s restart approved by ann
-                  601s held back: alert still fires: its series vanished, so nobody can say
-                  601s handed over to the person at the keyboard: step `restart` was held back: alert still fires: its series vanished, so nobody can say
-                  615s fires again
-                  915s clear
-                  915s watching for 120 s
-                 1035s closed: handed over
+                0s    opened about opnsense-1
+                0s    diagnosed resolver
+                0s    proposed restart
+                10s   blind: app_up vanished because app.test:9100 cannot be looked at
+                600s  restart approved by ann
+                600s  held back: alert still fires: its series vanished, so nobody can say
+                600s  handed over to the person at the keyboard: step `restart` was held back: alert still fires: its series vanished, so nobody can say
+                610s  fires again
+                910s  clear
+                910s  watching for 120 s
+                1030s closed: handed over
             "#]],
         );
         assert_eq!(server.incidents().await.expect("the engine runs").len(), 1);
@@ -143,11 +143,11 @@ fn a_series_that_is_removed_is_no_recovery_either() {
         check(
             &server.until(1, closed).await,
             expect![[r#"
-                    0s opened about opnsense-1
-                    0s diagnosed nothing
-                    0s handed over to the person at the keyboard: the diagnosis is inconclusive: no cause is supported
-                   15s direct read: app.test:9100 was read at 2026-11-21T02:23:45.000Z and no longer has app_up: what the alert was about was removed or disabled, which is not a recovery
-                   15s closed: removed
+                0s    opened about opnsense-1
+                0s    diagnosed nothing
+                0s    handed over to the person at the keyboard: the diagnosis is inconclusive: no cause is supported
+                10s   direct read: app.test:9100 was read at 2026-11-21T02:23:30.000Z and no longer has app_up: what the alert was about was removed or disabled, which is not a recovery
+                10s   closed: removed
             "#]],
         );
     });
@@ -168,18 +168,18 @@ fn what_an_action_removes_for_a_moment_is_waited_for() {
         check(
             &server.until(1, closed).await,
             expect![[r#"
-                    0s opened about opnsense-1
-                    0s diagnosed resolver
-                    0s proposed restart
-                    1s restart approved by ann
-                    1s guards pass
-                    1s intended restart, attempt 1
-                    7s done
-                    7s blind: app.test:9100 was read at 2026-11-21T02:23:37.000Z and no longer has app_up: what the alert was about was removed or disabled, which is not a recovery
-                   42s clear
-                   42s verified
-                   42s watching for 120 s
-                  162s closed: repaired
+                0s    opened about opnsense-1
+                0s    diagnosed resolver
+                0s    proposed restart
+                0s    restart approved by ann
+                0s    guards pass
+                0s    intended restart, attempt 1
+                6s    done
+                6s    blind: app.test:9100 was read at 2026-11-21T02:23:26.000Z and no longer has app_up: what the alert was about was removed or disabled, which is not a recovery
+                40s   clear
+                40s   verified
+                40s   watching for 120 s
+                160s  closed: repaired
             "#]],
         );
     });
@@ -201,19 +201,19 @@ fn a_relapse_that_is_still_pending_does_not_close_as_repaired() {
         check(
             &server.until(1, closed).await,
             expect![[r#"
-                    0s opened about opnsense-1
-                    0s diagnosed nothing
-                    0s handed over to the person at the keyboard: the diagnosis is inconclusive: no cause is supported
-                   15s clear
-                   15s watching for 120 s
-                  135s watching for 120 s
-                  180s fires again
-                  180s round 2: the alert fires again
-                  180s diagnosed nothing
-                  180s handed over to the person at the keyboard: the diagnosis is inconclusive: no cause is supported
-                  195s clear
-                  195s watching for 120 s
-                  315s closed: handed over
+                0s    opened about opnsense-1
+                0s    diagnosed nothing
+                0s    handed over to the person at the keyboard: the diagnosis is inconclusive: no cause is supported
+                10s   clear
+                10s   watching for 120 s
+                130s  watching for 120 s
+                150s  fires again
+                150s  round 2: the alert fires again
+                150s  diagnosed nothing
+                150s  handed over to the person at the keyboard: the diagnosis is inconclusive: no cause is supported
+                160s  clear
+                160s  watching for 120 s
+                280s  closed: handed over
             "#]],
         );
     });
@@ -229,10 +229,10 @@ fn a_system_that_hangs_while_it_is_diagnosed_is_handed_over() {
         check(
             &server.until(1, stands("handed over")).await,
             expect![[r#"
-                    0s opened about opnsense-1
-                   15s status: could not look: wait for http://opnsense1.test:9001/api/core/service/search: no answer within 15 s
-                   15s diagnosed nothing
-                   15s handed over to the person at the keyboard: the diagnosis is inconclusive: no cause is supported, and nobody could look at `status`
+                0s    opened about opnsense-1
+                15s   status: could not look: wait for http://opnsense1.test:9001/api/core/service/search: no answer within 15 s
+                15s   diagnosed nothing
+                15s   handed over to the person at the keyboard: the diagnosis is inconclusive: no cause is supported, and nobody could look at `status`
             "#]],
         );
         assert_eq!(world.changes(0), [""; 0]);
@@ -244,7 +244,7 @@ fn a_late_answer_does_not_count_for_the_next_round() {
     run(async {
         let (mut world, exporter) = world(1);
         world.config.scrapes[0].interval = seconds(2);
-        let mut world = world.with(&RULES.replace("for: 1m", "for: 0s"), PAGE);
+        let mut world = world.with(&RULES.replace("for: 50s", "for: 0s"), PAGE);
         world.config.global.evaluation_interval = seconds(2);
         world.inject(0, FAULT);
         let server = down(&world, &exporter).await;
@@ -259,13 +259,13 @@ fn a_late_answer_does_not_count_for_the_next_round() {
         check(
             &server.until(1, waiting).await,
             expect![[r#"
-                    0s opened about opnsense-1
-                    2s clear
-                    2s watching for 120 s
-                    4s fires again
-                    4s round 2: the alert fires again
-                   15s diagnosed resolver
-                   15s proposed restart
+                0s    opened about opnsense-1
+                2s    clear
+                2s    watching for 120 s
+                4s    fires again
+                4s    round 2: the alert fires again
+                15s   diagnosed resolver
+                15s   proposed restart
             "#]],
         );
     });
@@ -284,15 +284,15 @@ fn a_system_that_hangs_while_it_is_verified_costs_the_verdict_and_no_more() {
         check(
             &server.until(1, stands("handed over")).await,
             expect![[r#"
-                    0s opened about opnsense-1
-                    0s diagnosed resolver
-                    0s proposed restart
-                    1s restart approved by ann
-                    1s guards pass
-                    1s intended restart, attempt 1
-                    7s done
-                  127s not verified: the alert's expression still holds
-                  127s handed over to the person at the keyboard: step `restart` did not help: the alert's expression still holds
+                0s    opened about opnsense-1
+                0s    diagnosed resolver
+                0s    proposed restart
+                0s    restart approved by ann
+                0s    guards pass
+                0s    intended restart, attempt 1
+                6s    done
+                126s  not verified: the alert's expression still holds
+                126s  handed over to the person at the keyboard: step `restart` did not help: the alert's expression still holds
             "#]],
         );
         assert_eq!(world.changes(0), ["restart unbound"]);
@@ -323,17 +323,17 @@ fn a_collection_that_comes_late_is_no_news() {
         check(
             &server.incident(1).await,
             expect![[r#"
-                    0s opened about opnsense-1
-                    0s diagnosed resolver
-                    0s proposed restart
-                    1s restart approved by ann
-                    1s guards pass
-                    1s intended restart, attempt 1
-                    7s done
-                   22s blind: app_up vanished because app.test:9100 cannot be looked at
-                   23s clear
-                   23s verified
-                   23s watching for 120 s
+                0s    opened about opnsense-1
+                0s    diagnosed resolver
+                0s    proposed restart
+                0s    restart approved by ann
+                0s    guards pass
+                0s    intended restart, attempt 1
+                6s    done
+                20s   blind: app_up vanished because app.test:9100 cannot be looked at
+                21s   clear
+                21s   verified
+                21s   watching for 120 s
             "#]],
         );
     });
@@ -349,10 +349,10 @@ fn an_alert_about_two_systems_changes_neither() {
         check(
             &server.until(1, stands("handed over")).await,
             expect![[r#"
-                    0s opened about Several(["opnsense-1", "opnsense-2"])
-                    0s status: could not look: the alert could be about opnsense-1 or opnsense-2
-                    0s diagnosed nothing
-                    0s handed over to whoever is on call: the diagnosis is inconclusive: no cause is supported, and nobody could look at `status`
+                0s    opened about Several(["opnsense-1", "opnsense-2"])
+                0s    status: could not look: the alert could be about opnsense-1 or opnsense-2
+                0s    diagnosed nothing
+                0s    handed over to whoever is on call: the diagnosis is inconclusive: no cause is supported, and nobody could look at `status`
             "#]],
         );
         assert_eq!((world.changes(0), world.changes(1)), (vec![], vec![]));
@@ -369,10 +369,10 @@ fn an_alert_about_no_system_changes_none() {
         check(
             &server.until(1, stands("handed over")).await,
             expect![[r#"
-                    0s opened about None
-                    0s status: could not look: no configured system matches the alert
-                    0s diagnosed nothing
-                    0s handed over to whoever is on call: the diagnosis is inconclusive: no cause is supported, and nobody could look at `status`
+                0s    opened about None
+                0s    status: could not look: no configured system matches the alert
+                0s    diagnosed nothing
+                0s    handed over to whoever is on call: the diagnosis is inconclusive: no cause is supported, and nobody could look at `status`
             "#]],
         );
         assert_eq!(world.changes(0), [""; 0]);
@@ -405,22 +405,22 @@ fn what_clears_while_nobody_runs_is_not_acted_on() {
         check(
             &server.incident(1).await,
             expect![[r#"
-                    0s opened about opnsense-1
-                    0s diagnosed resolver
-                    0s proposed restart
-                    1s restart approved by ann
+                0s    opened about opnsense-1
+                0s    diagnosed resolver
+                0s    proposed restart
+                0s    restart approved by ann
             "#]],
         );
         check(
             &server.until(1, closed).await,
             expect![[r#"
-                    0s opened about opnsense-1
-                    0s diagnosed resolver
-                    0s proposed restart
-                    1s restart approved by ann
-                   46s clear
-                   46s watching for 120 s
-                  166s closed: recovered by itself
+                0s    opened about opnsense-1
+                0s    diagnosed resolver
+                0s    proposed restart
+                0s    restart approved by ann
+                45s   clear
+                45s   watching for 120 s
+                165s  closed: recovered by itself
             "#]],
         );
         assert_eq!(world.changes(0), [""; 0]);
@@ -442,16 +442,16 @@ fn a_watch_that_ends_while_nobody_runs_is_judged_by_a_look() {
         check(
             &server.until(1, |incident| incident.round == 2).await,
             expect![[r#"
-                    0s opened about opnsense-1
-                    0s diagnosed nothing
-                    0s handed over to the person at the keyboard: the diagnosis is inconclusive: no cause is supported
-                   15s clear
-                   15s watching for 120 s
-                  616s watching for 120 s
-                  676s fires again
-                  676s round 2: the alert fires again
-                  676s diagnosed nothing
-                  676s handed over to the person at the keyboard: the diagnosis is inconclusive: no cause is supported
+                0s    opened about opnsense-1
+                0s    diagnosed nothing
+                0s    handed over to the person at the keyboard: the diagnosis is inconclusive: no cause is supported
+                10s   clear
+                10s   watching for 120 s
+                610s  watching for 120 s
+                660s  fires again
+                660s  round 2: the alert fires again
+                660s  diagnosed nothing
+                660s  handed over to the person at the keyboard: the diagnosis is inconclusive: no cause is supported
             "#]],
         );
     });

@@ -6,15 +6,17 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use paramedic::assembly;
+use paramedic::assembly::{self, Loaded};
 use paramedic::config::{Config, HttpScrape, Scheme};
 use paramedic::kinds;
 use paramedic::lab::Simulated;
-use paramedic_engine::{Command, Engine, EngineError, Handle, Stopped, Verb};
+use paramedic_engine::{Command, Engine, EngineError, Handle, Pages, Stopped, Verb};
 use paramedic_incident::{Incident, Looked, Outcome, Stage};
 use paramedic_integration::{Address, BoxStream, Environment, ScaledClock};
 use paramedic_journal::{Journal, MemoryJournal};
 use paramedic_model::{Clock, IncidentId, Labels, Redactor, TimeMs};
+use paramedic_rules::RuleFile;
+use paramedic_runbook::Runbook;
 use paramedic_testkit::{MemoryNetwork, NoProcesses, VIRTUAL_EPOCH};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::JoinHandle;
@@ -43,8 +45,8 @@ pub struct World {
     pub systems: Vec<Simulated>,
     pub journal: MemoryJournal,
     pub config: Config,
-    /// The rules and pages of [`World::with`].
-    files: Vec<tempfile::TempDir>,
+    /// The rules and the page of [`World::with`], in place of the shipped ones.
+    own: Option<(String, String)>,
 }
 
 impl World {
@@ -68,30 +70,15 @@ impl World {
             systems: systems.iter().map(|system| system.config(INTERVAL)).collect(),
             ..Config::default()
         };
-        let world = Self {
-            clock,
-            network,
-            systems,
-            journal: MemoryJournal::default(),
-            config,
-            files: Vec::new(),
-        };
+        let world =
+            Self { clock, network, systems, journal: MemoryJournal::default(), config, own: None };
         (0..count).for_each(|number| world.connect(number));
         world
     }
 
     /// Replaces the shipped rules and pages by one file of rules and one page.
     pub fn with(mut self, rules: &str, page: &str) -> Self {
-        let folder = tempfile::tempdir().expect("a folder can be made");
-        let write = |name: &str, text: &str| {
-            let path = folder.path().join(name);
-            std::fs::write(&path, text).expect("a file can be written");
-            path
-        };
-        self.config.rule_files = vec![write("rules.yml", rules)];
-        self.config.runbooks = vec![write("page.md", page)];
-        (self.config.shipped_rules, self.config.shipped_runbooks) = (false, false);
-        self.files.push(folder);
+        self.own = Some((rules.to_owned(), page.to_owned()));
         self
     }
 
@@ -148,7 +135,17 @@ impl World {
             processes: Arc::new(NoProcesses),
             redactor: Redactor::default(),
         };
-        let loaded = assembly::load(&self.config).expect("rules and pages load");
+        let loaded = match &self.own {
+            // Not from the disk: a group runs at moments that follow from the path of its file.
+            Some((rules, page)) => {
+                let files = vec![RuleFile::parse("rules.yml", rules).expect("the rules are right")];
+                let page = Runbook::parse("page.md", page).expect("the page is right");
+                let catalogs = kinds::catalogs();
+                assert!(page.check(&catalogs).is_empty(), "{:?}", page.check(&catalogs));
+                Loaded { files, pages: Pages::new(vec![page], &catalogs) }
+            }
+            None => assembly::load(&self.config).expect("rules and pages load"),
+        };
         let journal: Box<dyn Journal> = Box::new(self.journal.clone());
         let setup = assembly::setup(&self.config, loaded, &environment, journal);
         let (handle, running) =
@@ -236,8 +233,10 @@ impl Server {
 
     /// Waits until an incident is as wanted; fails with its transcript after half an hour.
     pub async fn until(&self, id: u64, wanted: impl Fn(&Incident) -> bool) -> Incident {
+        let mut version = self.handle.version();
         let deadline = self.clock.now() + seconds(1800);
         loop {
+            version.mark_unchanged();
             let found = self.incidents().await.expect("the engine runs");
             let found = found.into_iter().find(|incident| incident.id.0 == id);
             match found {
@@ -246,7 +245,10 @@ impl Server {
                     let transcript = found.as_ref().map(transcript).unwrap_or_default();
                     panic!("incident {id} is not as wanted after half an hour:\n{transcript}");
                 }
-                _ => self.clock.sleep(STEP).await,
+                _ => {
+                    let news = version.changed();
+                    let _ = tokio::time::timeout(seconds(1800), news).await;
+                }
             }
         }
     }
@@ -328,12 +330,18 @@ pub fn transcript(incident: &Incident) -> String {
             Event::Blind { reason } => format!("blind: {reason}"),
             Event::Firing => "fires again".to_owned(),
             Event::Watching { until_ms } => {
-                format!("watching for {} s", TimeMs(*until_ms).since(*at).as_secs())
+                format!("watching for {} s", tenths(TimeMs(*until_ms).since(*at)))
             }
             Event::Closed { ending, .. } => format!("closed: {}", ending.as_str()),
         };
-        let after = at.since(incident.opened_at).as_secs();
-        text.push_str(&format!("{after:>5}s {line}\n"));
+        let after = tenths(at.since(incident.opened_at));
+        // Aligned to the left: an expectation loses what all of its lines are indented by.
+        text.push_str(&format!("{:<5} {line}\n", format!("{after}s")));
     }
     text
+}
+
+/// Seconds to the nearest tenth: the timers behind virtual time are a millisecond early or late.
+fn tenths(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 10.0).round() / 10.0
 }
