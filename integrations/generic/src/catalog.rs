@@ -62,6 +62,14 @@ fn settings() -> Vec<Setting> {
             "true",
         ),
     ];
+    let local_url = setting(
+        "local_url",
+        SettingKind::Text,
+        false,
+        "where the service answers HTTP on its own host, which tells a process that hangs from a \
+         way to it that is blocked; the host asks with curl",
+        "http://127.0.0.1:8080/ping",
+    );
     let service = vec![
         setting(
             "unit",
@@ -99,6 +107,7 @@ fn settings() -> Vec<Setting> {
             "a local command that prints its recent log",
             "[tail, -n, \"200\", /var/log/traefik.log]",
         ),
+        local_url,
     ];
     vec![
         setting(

@@ -6,19 +6,20 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use paramedic_catalog::{Args, Param, Settings};
+use paramedic_catalog::{Args, Evidence, Param, Settings};
 use paramedic_integration::{
     Acted, Action, ActionError, Environment, Happened, Kit, Look, Precondition, ProbeError,
     SettingsError,
 };
 use paramedic_model::{SystemName, TimeMs};
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::integration;
 
 const STATUS: &str = "service-status";
 const LOG: &str = "service-log";
+const ANSWER: &str = "service-answer";
 const RESTART: &str = "service-restart";
 /// The most lines that `service-log` reads.
 const LINES_MAX: &str = "1000";
@@ -73,8 +74,8 @@ impl HostChannel {
     ///
     /// Where the host could not be asked.
     pub async fn unit(&self, service: &str, look: Look) -> Result<Unit, ProbeError> {
-        let facts = self.probe(STATUS, &[("service", service)], look).await?;
-        understand(Value::Object(facts))
+        let found = self.probe(STATUS, &[("service", service)], look).await?;
+        understand(Value::Object(found.facts))
     }
 
     /// What `service` logged within the last day, the oldest line first.
@@ -84,8 +85,18 @@ impl HostChannel {
     /// Where the host could not be asked.
     pub async fn log(&self, service: &str, look: Look) -> Result<Vec<LogLine>, ProbeError> {
         let with = [("service", service), ("since", "1d"), ("lines", LINES_MAX)];
-        let mut facts = self.probe(LOG, &with, look).await?;
-        understand(facts.remove("lines").unwrap_or_default())
+        let mut found = self.probe(LOG, &with, look).await?;
+        understand(found.facts.remove("lines").unwrap_or_default())
+    }
+
+    /// Whether `service` answers HTTP on its own host, and how, for a person.
+    ///
+    /// # Errors
+    ///
+    /// Where the host could not be asked, or nobody said where the service answers.
+    pub async fn answers(&self, service: &str, look: Look) -> Result<(bool, String), ProbeError> {
+        let found = self.probe(ANSWER, &[("service", service)], look).await?;
+        Ok((found.facts["answers"] == true, found.summary))
     }
 
     /// Whether the host channel would restart `service`.
@@ -141,10 +152,10 @@ impl HostChannel {
         name: &str,
         with: &[(&str, &str)],
         look: Look,
-    ) -> Result<Map<String, Value>, ProbeError> {
+    ) -> Result<Evidence, ProbeError> {
         let found = integration().catalog().probe(name).zip(self.kit()?.probe(name));
         let (signature, probe) = found.ok_or_else(|| lacking(name))?;
-        Ok(probe.look(&bind(&signature.params, with)?, look).await?.facts)
+        probe.look(&bind(&signature.params, with)?, look).await
     }
 }
 

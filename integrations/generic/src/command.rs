@@ -13,6 +13,9 @@ const PROPERTIES: &str = "Id,LoadState,ActiveState,SubState,Result,UnitFileState
                           ExecMainStatus,MainPID,NRestarts,RestartUSec,StateChangeTimestamp,\
                           ActiveEnterTimestamp,InactiveEnterTimestamp";
 
+/// How long a host waits for what it asks itself.
+const FETCH_SECONDS: &str = "5";
+
 /// The name of a systemd unit, from the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct UnitName(String);
@@ -41,6 +44,25 @@ impl UnitName {
 impl fmt::Display for UnitName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// A URL that a host asks of itself, from the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LocalUrl(String);
+
+impl LocalUrl {
+    /// Reads an http or https URL with a host. `None` where a shell would not pass it on as it is.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"))?;
+        let host = rest.split('/').next()?;
+        let fits = is_plain(text) && !host.is_empty() && !host.contains(['@', '%', ',', '=']);
+        fits.then(|| Self(text.to_owned()))
+    }
+
+    /// The URL.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
@@ -76,6 +98,8 @@ pub(crate) enum LookCommand<'a> {
     Processors,
     /// Who listens on TCP ports.
     Listeners,
+    /// What the host is answered that asks a URL itself: the head of the answer.
+    Fetch(&'a LocalUrl),
     /// A command that the configuration allows, its words plain.
     Configured(&'a [String]),
 }
@@ -101,6 +125,12 @@ impl LookCommand<'_> {
             Self::Load => fixed(&["cat", "/proc/loadavg"]),
             Self::Processors => fixed(&["nproc"]),
             Self::Listeners => fixed(&["ss", "-H", "-ltnp"]),
+            // No settings of the login, no proxy, any certificate: the question is who answers.
+            Self::Fetch(url) => {
+                let options = ["curl", "-q", "-sS", "-k", "--noproxy", "localhost,127.0.0.1,::1"];
+                let rest = ["-m", FETCH_SECONDS, "-o", "/dev/null", "-D", "-", url.as_str()];
+                fixed(&[&options[..], &rest].concat())
+            }
             Self::Configured(words) => words.to_vec(),
         }
     }
@@ -151,9 +181,22 @@ mod tests {
     }
 
     #[test]
+    fn a_local_url_holds_nothing_that_a_shell_reads() {
+        for text in ["http://127.0.0.1:8888/", "https://localhost", "http://127.0.0.1:8080/ping"] {
+            assert!(LocalUrl::parse(text).is_some(), "{text}");
+        }
+        let hostile = ["", "127.0.0.1:80", "http://", "http:///x", "file:///etc/passwd"];
+        let more = ["http://a b/", "http://a;b", "http://a/$(b)", "http://u:p@a/", "http://a/?b&c"];
+        for text in hostile.into_iter().chain(more) {
+            assert_eq!(LocalUrl::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
     fn every_word_that_is_sent_is_plain() {
         let unit = UnitName::parse("getty@tty1").unwrap();
         let since = TimeMs(1_795_227_720_999);
+        let url = LocalUrl::parse("http://127.0.0.1:8888/").unwrap();
         let looks = [
             LookCommand::Show(&unit),
             LookCommand::Journal { unit: &unit, since, line_count_max: 200 },
@@ -164,6 +207,7 @@ mod tests {
             LookCommand::Load,
             LookCommand::Processors,
             LookCommand::Listeners,
+            LookCommand::Fetch(&url),
         ];
         let acts = [ActCommand::Start(&unit), ActCommand::Restart(&unit)];
         let lines = looks.iter().map(LookCommand::words);
@@ -174,7 +218,12 @@ mod tests {
             "journalctl --no-pager -o json --lines=200 --since=@1795227720 -u getty@tty1.service"
         );
         assert_eq!(
-            lines[10].join(" "),
+            lines[9].join(" "),
+            "curl -q -sS -k --noproxy localhost,127.0.0.1,::1 -m 5 -o /dev/null -D - \
+             http://127.0.0.1:8888/"
+        );
+        assert_eq!(
+            lines[11].join(" "),
             "sudo -n systemctl --no-ask-password restart -- getty@tty1.service"
         );
     }

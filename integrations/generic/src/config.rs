@@ -9,7 +9,7 @@ use paramedic_integration::{
     Address, Environment, HttpClient, SettingsError, TlsSettings, TlsTrust, UrlPath,
 };
 
-use crate::command::{UnitName, is_plain};
+use crate::command::{LocalUrl, UnitName, is_plain};
 use crate::ssh::SshClient;
 
 /// How long one command on the host may take where nothing else is said.
@@ -27,6 +27,8 @@ pub(crate) struct Config {
     pub deadline: Duration,
     /// What steps may name as a service.
     pub services: BTreeMap<String, Service>,
+    /// Where services answer on the host itself, by the name of the service.
+    pub local_urls: BTreeMap<String, LocalUrl>,
     /// What steps may name as a check.
     pub checks: BTreeMap<String, Check>,
     /// What steps may name as a command.
@@ -68,9 +70,12 @@ impl Config {
         environment: &Environment,
     ) -> Result<Self, SettingsError> {
         let ssh = settings.table("ssh");
-        let mut services = BTreeMap::new();
+        let (mut services, mut local_urls) = (BTreeMap::new(), BTreeMap::new());
         for (name, service) in settings.tables("services").into_iter().flatten() {
             services.insert(name.clone(), read_service(name, service)?);
+            if let Some(url) = service.text("local_url") {
+                local_urls.insert(name.clone(), read_local_url(name, url)?);
+            }
         }
         let mut checks = BTreeMap::new();
         for (name, target) in settings.map("checks").into_iter().flatten() {
@@ -97,6 +102,7 @@ impl Config {
             ssh: ssh.map(|ssh| SshClient::read(ssh, environment)).transpose()?,
             deadline: settings.duration("deadline").unwrap_or(DEFAULT_DEADLINE),
             services,
+            local_urls,
             checks,
             commands,
         })
@@ -132,6 +138,16 @@ fn read_service(name: &str, settings: &Settings) -> Result<Service, SettingsErro
         }
         (None, _) => Ok(Service::Commands(commands)),
     }
+}
+
+fn read_local_url(name: &str, url: &str) -> Result<LocalUrl, SettingsError> {
+    LocalUrl::parse(url).ok_or_else(|| {
+        let reason = format!(
+            "{url:?} is no http or https URL that can travel over SSH unchanged; write something \
+             like http://127.0.0.1:8080/ping, without a user, `?` or `&`"
+        );
+        SettingsError::new(format!("services.{name}.local_url"), reason)
+    })
 }
 
 fn read_check(name: &str, target: &str, environment: &Environment) -> Result<Check, SettingsError> {

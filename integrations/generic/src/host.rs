@@ -7,7 +7,7 @@ use std::time::Duration;
 use paramedic_integration::{ActionError, Environment, Finished, ProbeError, Processes};
 use paramedic_model::{Clock, Redactor, TimeMs};
 
-use crate::command::{ActCommand, LookCommand};
+use crate::command::{ActCommand, LocalUrl, LookCommand};
 use crate::config::{Check, Config, Service};
 use crate::ssh::{LOOK_ENVIRONMENT, RunError, SshClient, SshSession};
 
@@ -25,6 +25,7 @@ pub(crate) struct Host {
     reach: Arc<Reach>,
     deadline: Duration,
     services: BTreeMap<String, Service>,
+    local_urls: BTreeMap<String, LocalUrl>,
     checks: BTreeMap<String, Check>,
     commands: BTreeMap<String, Vec<String>>,
 }
@@ -62,6 +63,7 @@ impl Host {
             reach,
             deadline: config.deadline,
             services: config.services,
+            local_urls: config.local_urls,
             checks: config.checks,
             commands: config.commands,
         };
@@ -90,6 +92,21 @@ impl Host {
     /// [`ProbeError::Unable`] where the configuration has no such service.
     pub(crate) fn service(&self, name: &str) -> Result<&Service, ProbeError> {
         find(&self.services, name, "services")
+    }
+
+    /// Where the service that a step names answers on the host itself.
+    ///
+    /// # Errors
+    ///
+    /// As [`Host::service`], and where nobody said where it answers.
+    pub(crate) fn local_url(&self, name: &str) -> Result<&LocalUrl, ProbeError> {
+        self.service(name)?;
+        self.local_urls.get(name).ok_or_else(|| {
+            ProbeError::unable(format!(
+                "nobody can tell whether {name} answers on its own host: set \
+                 `services.{name}.local_url` of the host"
+            ))
+        })
     }
 
     /// The check that a step names.

@@ -63,7 +63,8 @@ pub use channel::{HostChannel, LogLine, Unit};
 use config::Config;
 use host::Host;
 pub use simulator::{
-    Failure, JournalLine, Listener, Mount, Resources, SimulatedHost, Start, UnitModel, UnitState,
+    Failure, JournalLine, Listener, Locally, Mount, Resources, SimulatedHost, Start, UnitModel,
+    UnitState,
 };
 
 /// The integration of kind `generic`.

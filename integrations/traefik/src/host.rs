@@ -40,6 +40,11 @@ impl Host {
         Ok(own.map(|line| Line { at: api::parse_time(&line.at), text: line.text }).collect())
     }
 
+    /// Whether `service` answers its own host, and how, for a person.
+    pub async fn answers(&self, service: &str, look: Look) -> Result<(bool, String), ProbeError> {
+        self.0.answers(service, look).await
+    }
+
     /// Whether the host channel would restart `service`.
     pub async fn may_restart(&self, service: &str, look: Look) -> Result<Precondition, ProbeError> {
         self.0.may_restart(service, look).await

@@ -4,6 +4,7 @@ mod command;
 mod host_resources;
 mod http_check;
 mod listeners;
+mod service_answer;
 mod service_log;
 mod service_status;
 mod tcp_check;
@@ -24,6 +25,7 @@ pub(crate) fn signatures() -> Vec<ProbeSignature> {
     vec![
         service_status::signature(),
         service_log::signature(),
+        service_answer::signature(),
         host_resources::signature(),
         listeners::signature(),
         http_check::signature(),
@@ -36,6 +38,7 @@ pub(crate) fn signatures() -> Vec<ProbeSignature> {
 pub(crate) fn add(kit: Kit, host: &Arc<Host>) -> Kit {
     kit.with_probe("service-status", service_status::ServiceStatus(host.clone()))
         .with_probe("service-log", service_log::ServiceLog(host.clone()))
+        .with_probe("service-answer", service_answer::ServiceAnswer(host.clone()))
         .with_probe("host-resources", host_resources::HostResources(host.clone()))
         .with_probe("listeners", listeners::Listeners(host.clone()))
         .with_probe("http-check", http_check::HttpCheck(host.clone()))

@@ -27,6 +27,7 @@ use paramedic_catalog::{SettingValue, Settings};
 use paramedic_integration::{Address, BoxStream, Finished, Recorded};
 use paramedic_model::{BoxFuture, Clock, TimeMs};
 
+use crate::command::{LocalUrl, LookCommand};
 pub use resources::{Listener, Mount, Resources};
 use server::Keys;
 pub use unit::{Failure, JournalLine, Start, UnitModel, UnitState};
@@ -38,6 +39,17 @@ const USER: &str = "paramedic";
 const START_LIMIT_INTERVAL: Duration = Duration::from_secs(10);
 /// How long a simulated host was up before it is looked at.
 const UPTIME: Duration = Duration::from_secs(86_400);
+
+/// What a simulated host is answered that asks a service of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Locally {
+    /// An HTTP answer with this status.
+    Answers(u16),
+    /// The connection is taken and no answer comes.
+    Silent,
+    /// Nothing listens.
+    Closed,
+}
 
 /// A host with systemd that speaks true SSH.
 ///
@@ -53,6 +65,8 @@ struct State {
     units: BTreeMap<String, Unit>,
     resources: Resources,
     answers: BTreeMap<String, Arc<dyn Fn() -> Finished + Send + Sync>>,
+    /// Where services answer on the host itself, by the name of the service.
+    local_urls: BTreeMap<String, String>,
     recorded: Vec<Recorded>,
     command_lines: Vec<String>,
     next_pid: u32,
@@ -78,6 +92,7 @@ impl SimulatedHost {
             units: BTreeMap::new(),
             resources: Resources::default(),
             answers: BTreeMap::new(),
+            local_urls: BTreeMap::new(),
             recorded: Vec::new(),
             command_lines: Vec::new(),
             next_pid: 800 + u32::try_from(seed % 100).unwrap_or(0),
@@ -180,6 +195,33 @@ impl SimulatedHost {
         self.lock().answers.insert(command_line.to_owned(), Arc::new(answer));
     }
 
+    /// From now on `hook` says what the host is answered that asks `service` at `url` itself: a
+    /// status, nothing in time, or no connection. The settings name the URL.
+    ///
+    /// # Panics
+    ///
+    /// Where the URL holds anything that a shell reads.
+    pub fn answer_locally(
+        &self,
+        service: &str,
+        url: &str,
+        hook: impl Fn() -> Locally + Send + Sync + 'static,
+    ) {
+        let parsed = LocalUrl::parse(url).expect("a plain URL");
+        let words = LookCommand::Fetch(&parsed).words();
+        self.lock().local_urls.insert(service.to_owned(), url.to_owned());
+        self.answer(&words.join(" "), move || {
+            let (code, stdout, stderr) = match hook() {
+                Locally::Answers(status) => (0, format!("HTTP/1.1 {status} \r\n\r\n"), ""),
+                Locally::Silent => {
+                    (28, String::new(), "curl: (28) Operation timed out after 5001 milliseconds\n")
+                }
+                Locally::Closed => (7, String::new(), "curl: (7) Failed to connect\n"),
+            };
+            Finished { code: Some(code), stdout, stderr: stderr.to_owned() }
+        });
+    }
+
     /// Whether the login may start and restart units: true until told otherwise.
     pub fn set_may_change(&self, may: bool) {
         self.lock().may_change = may;
@@ -204,11 +246,16 @@ impl SimulatedHost {
             .with_text("host_key", self.keys.host_key_line())
             .with_secret("key", &self.keys.client_key_file());
         ssh.set("sudo", SettingValue::Bool(false));
+        let state = self.lock();
         let service = |name: &String| {
             let short = name.strip_suffix(".service").unwrap_or(name).to_owned();
-            (short, Settings::default().with_text("unit", name.clone()))
+            let mut service = Settings::default().with_text("unit", name.clone());
+            if let Some(url) = state.local_urls.get(&short) {
+                service = service.with_text("local_url", url.clone());
+            }
+            (short, service)
         };
-        let services = self.lock().units.keys().map(service).collect();
+        let services = state.units.keys().map(service).collect();
         let mut settings = Settings::default();
         settings.set("ssh", SettingValue::Table(ssh));
         settings.set("services", SettingValue::TableMap(services));

@@ -1,5 +1,5 @@
 use paramedic_catalog::{SettingValue, Settings};
-use paramedic_generic::{Failure, Listener, UnitState, integration};
+use paramedic_generic::{Failure, Listener, Locally, UnitState, integration};
 use paramedic_integration::Finished;
 use serde_json::{Value, json};
 
@@ -295,6 +295,46 @@ async fn http_check_shows_status_and_body() {
 
 fn response(body: &'static str) -> http::Response<http_body_util::Full<bytes::Bytes>> {
     http::Response::new(bytes::Bytes::from_static(body.as_bytes()).into())
+}
+
+#[tokio::test(start_paused = true)]
+async fn service_answer_asks_the_host_itself() {
+    let said = std::sync::Arc::new(std::sync::Mutex::new(Locally::Answers(200)));
+    let world = World::new();
+    let hears = said.clone();
+    world.host.answer_locally("traefik", "http://127.0.0.1:8080/ping", move || {
+        *hears.lock().expect("nobody panics")
+    });
+    let system = integration().open(
+        &paramedic_model::SystemName::from("sut"),
+        &world.bench.simulator.settings(),
+        &world.bench.environment,
+    );
+    let world = World {
+        bench: paramedic_testkit::Bench { system: system.expect("it opens"), ..world.bench },
+        ..world
+    };
+    let names = ["answers", "status", "failure"];
+    let answer = async || facts(&world, "service-answer", &[SERVICE], &names).await;
+    assert_eq!(
+        answer().await,
+        json!({
+            "answers": true, "status": 200, "failure": "",
+            "summary": "asked on its own host, traefik answers 200",
+        })
+    );
+    *said.lock().expect("nobody panics") = Locally::Silent;
+    assert_eq!(answer().await["summary"], "asked on its own host, traefik does not answer");
+    *said.lock().expect("nobody panics") = Locally::Closed;
+    assert_eq!(answer().await["failure"], "refused");
+    // Where nobody said where it answers, nobody could look.
+    let other = [("service", "oxidized")];
+    let error = world.bench.probe(integration(), "service-answer", &other).await;
+    assert_eq!(
+        error.unwrap_err().to_string(),
+        "nobody can tell whether oxidized answers on its own host: set \
+         `services.oxidized.local_url` of the host"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -49,6 +49,10 @@ async fn settings_that_cannot_work_are_named() {
     check("services", tables("a", service("a b")), "services.a.unit", "named safely");
     check("services", tables("a", service("-H")), "services.a.unit", "named safely");
     check("services", tables("a", Settings::default()), "services.a", "`status` command");
+    for url in ["127.0.0.1:80", "http://a/?x&y", "http://u:p@a/", "http://a/$(id)"] {
+        let local = tables("a", service("a").with_text("local_url", url));
+        check("services", local, "services.a.local_url", "over SSH unchanged");
+    }
     let mut both = service("a");
     both.set("start", words(&["x"]));
     check("services", tables("a", both), "services.a.start", "either `unit` or commands");

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use paramedic_catalog::{SettingValue, Settings};
 use paramedic_generic::{SimulatedHost, integration};
 use paramedic_integration::{
-    Address, Environment, OsProcesses, ProbeError, ScaledClock, TcpTransport,
+    Address, Environment, OsProcesses, ProbeError, ScaledClock, TcpTransport, serve_http,
 };
 use paramedic_model::{Redactor, SystemName};
 use paramedic_testkit::{ActFailure, Bench, VIRTUAL_EPOCH};
@@ -58,6 +58,8 @@ done
 struct Sshd {
     dir: TempDir,
     address: Address,
+    /// Where a service of this machine answers 204.
+    url: String,
     _process: tokio::process::Child,
 }
 
@@ -103,11 +105,12 @@ impl Sshd {
             let free = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
             free.local_addr().expect("a bound port").port()
         };
+        let url = web().await;
         let config = format!(
             "Port {port}\nListenAddress 127.0.0.1\nHostKey {here}/host_key\nPidFile none\n\
              AuthorizedKeysFile {here}/authorized_keys\nStrictModes no\nUsePAM no\n\
              PermitRootLogin prohibit-password\nPasswordAuthentication no\n\
-             SetEnv PATH={here}/bin:/usr/sbin:/usr/bin:/sbin:/bin\n"
+             SetEnv PATH={here}/bin:/usr/sbin:/usr/bin:/sbin:/bin \"PARAMEDIC_URLS={url}\"\n"
         );
         write("sshd_config", &config, 0o644);
         #[expect(clippy::disallowed_methods, reason = "the peer of this test is a process")]
@@ -123,7 +126,7 @@ impl Sshd {
                 // Whatever else it says must not fill the pipe.
                 tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
                 let address = Address::new("127.0.0.1", port);
-                return Some(Self { dir, address, _process: process });
+                return Some(Self { dir, address, url, _process: process });
             }
             said.push(line);
         }
@@ -135,6 +138,12 @@ impl Sshd {
         let mut ssh = settings.table("ssh").cloned().expect("a simulated host has ssh");
         ssh = ssh.with_text("address", self.address.to_string()).with_text("user", whoami());
         settings.set("ssh", SettingValue::Table(ssh));
+        let traefik = Settings::default().with_text("unit", "traefik.service");
+        let mut services = std::collections::BTreeMap::new();
+        for (name, url) in [("traefik", self.url.as_str()), ("elsewhere", "http://127.0.0.1:1/")] {
+            services.insert(name.to_owned(), traefik.clone().with_text("local_url", url));
+        }
+        settings.set("services", SettingValue::TableMap(services));
         settings
     }
 
@@ -155,6 +164,23 @@ impl Sshd {
     fn asked(&self) -> String {
         fs::read_to_string(self.dir.path().join("asked")).expect("the scripts write it")
     }
+}
+
+/// Answers 204 to everything on loopback, until the test ends.
+async fn web() -> String {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+    let address = listener.local_addr().expect("a bound port");
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let serve = serve_http(Box::new(stream), |_| {
+                let mut answer = http::Response::new(http_body_util::Full::default());
+                *answer.status_mut() = http::StatusCode::NO_CONTENT;
+                Box::pin(async move { Some(answer) })
+            });
+            tokio::spawn(serve);
+        }
+    });
+    format!("http://{address}/")
 }
 
 /// The keys of a simulated host serve the real one as well.
@@ -196,6 +222,9 @@ async fn works(test: &str, options: &str) {
     let resources = probe("host-resources", &[]).await;
     assert!(resources.facts["memory_total_mib"].as_i64().is_some_and(|mib| mib > 0));
     assert!(resources.facts["fullest_path"].as_str().is_some_and(|path| path.starts_with('/')));
+
+    let answer = probe("service-answer", &[SERVICE]).await;
+    assert_eq!((&answer.facts["answers"], &answer.facts["status"]), (&true.into(), &204.into()));
 
     let done = bench.act(integration(), "service-start", &[SERVICE]).await.expect("it starts");
     assert!(done.acted.summary.starts_with("started traefik; it is active (running)"));
@@ -241,6 +270,8 @@ async fn a_restricted_key_runs_nothing_else() {
         "systemctl --no-ask-password start -- traefik.service sshd.service",
         "sudo -n id",
         "journalctl --no-pager -o json --lines=1 --since=@1 -u sshd.service",
+        "curl -q -sS -k --noproxy localhost,127.0.0.1,::1 -m 5 -o /dev/null -D - http://10.0.0.1/",
+        "curl -o /etc/passwd http://127.0.0.1/",
     ];
     let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
     let lists = commands.iter().enumerate().map(|(i, line)| (format!("c{i}"), words(line)));
@@ -254,6 +285,9 @@ async fn a_restricted_key_runs_nothing_else() {
         assert!(error.contains("paramedic-host-command: not allowed"), "{error}");
     }
     assert_eq!(sshd.asked(), "");
+    let other = bench.probe(integration(), "service-answer", &[("service", "elsewhere")]).await;
+    let error = other.expect_err("the place is not allowed").to_string();
+    assert!(error.contains("paramedic-host-command: not allowed"), "{error}");
 }
 
 #[tokio::test]

@@ -32,8 +32,8 @@ pub(crate) fn signature() -> ActionSignature {
         params: Vec::new(),
         risk: Risk::Medium,
         privilege: "to restart Oxidized's unit on its host",
-        precondition: "its unit runs, it answers on no path, it is not loading its list, and its \
-                       last start went well",
+        precondition: "its unit runs, it answers on no path, nor its own host, it is not loading its \
+                       list, and its last start went well",
         blast_radius: "backups in progress are cut off, and every device reads as never tried until \
                        its next turn",
         verification: "the API lists devices again",
@@ -60,7 +60,13 @@ impl Restart {
                     "its list is locked and its root page answers: it is busy, not dead",
                 );
             }
-            Reach::Silent(_) => {}
+            // From here a firewall that drops looks like a process that hangs.
+            Reach::Silent(_) => {
+                let (answers, how) = self.host.answers(&self.client.service, look).await?;
+                if answers {
+                    return refuse(&format!("{how}: the way to it is blocked, not the process"));
+                }
+            }
             reach => return refuse(&format!("a restart does not help here: {}", reach.describe())),
         }
         let unit = self.host.unit(&self.client.service, look).await?;

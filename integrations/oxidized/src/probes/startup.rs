@@ -47,40 +47,55 @@ pub(crate) struct Started {
     pub listening: bool,
 }
 
-/// Texts of a start that fails, the most telling first.
-const FAILURES: [(&str, &str); 14] = [
-    ("Address already in use", "port_in_use"),
+/// Texts of a start that ends before Oxidized says that it starts. Nothing else has them.
+const EARLY: &[(&str, &str)] = &[
     ("A server is already running", "already_running"),
-    ("No space left on device", "disk_full"),
     ("Error loading config", "config_broken"),
     ("Unknown logger", "config_broken"),
     (", edit ", "config_broken"),
+    ("LoadError", "gem_missing"),
+];
+
+/// Texts of a start that fails later, or of a crash, the most telling first. While it runs, Oxidized
+/// says some of them of a device.
+const LATE: &[(&str, &str)] = &[
+    ("Address already in use", "port_in_use"),
+    ("No space left on device", "disk_full"),
     ("MethodNotFound", "config_broken"),
     ("failed to lock file", "git_locked"),
+    ("the index is locked", "git_locked"),
     ("index.lock", "git_locked"),
     ("source returns no usable nodes", "source_empty"),
     ("Permission denied", "permission"),
-    ("LoadError", "gem_missing"),
     ("Failed to open TCP connection", "source_unreachable"),
-    ("Oxidized crashed", "crashed"),
+    (CRASHED, "crashed"),
 ];
+
+const CRASHED: &str = "Oxidized crashed";
 
 /// Judges the lines since the last start, the oldest first.
 pub(crate) fn judge(lines: &[LogLine]) -> Started {
     let own: Vec<&str> =
         lines.iter().filter(|line| !line.manager).map(|line| line.text.as_str()).collect();
-    // A start that fails early never says that it starts; then all that there is counts.
-    let begun = own.iter().rposition(|line| line.contains("Oxidized starting")).unwrap_or(0);
-    let last = &own[begun..];
-    let has = |text: &str| last.iter().any(|line| line.contains(text));
-    let listening = has("Oxidized-web server listening");
-    let failed = FAILURES.iter().find_map(|(text, word)| {
-        let line = last.iter().rev().find(|line| line.contains(text))?;
-        Some((*word, (*line).to_owned()))
-    });
+    let begun = own.iter().rposition(|line| line.contains("Oxidized starting"));
+    let last = &own[begun.unwrap_or(0)..];
+    let first = |text: &str| last.iter().position(|line| line.contains(text));
+    let listens = first("Oxidized-web server listening");
+    // Up to where it listens it says how its start goes, and from a crash on what became of it.
+    let start = if begun.is_some() { &last[..listens.unwrap_or(last.len())] } else { &[] };
+    let crash = first(CRASHED).map_or(&[][..], |at| &last[at..]);
+    let find = |known: &[(&'static str, &'static str)], lines: &[&str]| {
+        known.iter().find_map(|(text, word)| {
+            let line = lines.iter().rev().find(|line| line.contains(text))?;
+            Some((*word, (*line).to_owned()))
+        })
+    };
+    // A start that fails early leaves its line behind all that an older process said.
+    let failed = find(EARLY, last).or_else(|| find(LATE, crash)).or_else(|| find(LATE, start));
     let (failure, line) = failed.unwrap_or_default();
-    let loading = has("Loading nodes") && !has("Loaded ") && failure.is_empty();
-    Started { failure, line, loading, listening }
+    let loaded = first("Loaded ").is_some();
+    let loading = first("Loading nodes").is_some() && !loaded && failure.is_empty();
+    Started { failure, line, loading, listening: listens.is_some() }
 }
 
 pub(crate) struct Startup {
@@ -156,6 +171,20 @@ mod tests {
         assert!(judge(&lines(&bad[..2])).loading);
         assert_eq!(judge(&lines(&["Error loading config: line 3"])).failure, "config_broken");
         assert_eq!(judge(&[]), Started::default());
+    }
+
+    #[test]
+    fn what_it_says_of_a_device_is_not_about_its_start() {
+        let good =
+            ["Oxidized starting, running as pid 1", "Oxidized-web server listening on :8888"];
+        let device = ["10.0.0.1 raised Errno::EACCES with msg \"Permission denied\""];
+        assert_eq!(judge(&lines(&[&good[..], &device].concat())).failure, "");
+        assert_eq!(judge(&lines(&device)).failure, "", "the start is older than the log");
+        let crash = ["Oxidized crashed, crashfile written in /x", "No space left on device"];
+        assert_eq!(judge(&lines(&[&good[..], &device, &crash].concat())).failure, "disk_full");
+        assert_eq!(judge(&lines(&[&device[..], &crash].concat())).failure, "disk_full");
+        let early = ["Error loading config: line 3"];
+        assert_eq!(judge(&lines(&[&good[..], &device, &early].concat())).failure, "config_broken");
     }
 
     #[test]

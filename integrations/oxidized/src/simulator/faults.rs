@@ -25,6 +25,18 @@ pub(super) const FAULTS: &[Fault] = &[
         Ending::Repaired(&["restart"]),
     ),
     fault(
+        "oxidized-way-blocked",
+        "A firewall drops what comes for Oxidized",
+        "blocked",
+        Ending::HandedOver,
+    ),
+    fault(
+        "oxidized-bound-locally",
+        "Somebody bound the API to 127.0.0.1",
+        "bound-locally",
+        Ending::HandedOver,
+    ),
+    fault(
         "oxidized-list-locked",
         "A slow reload holds the lock of the list",
         "list-locked",

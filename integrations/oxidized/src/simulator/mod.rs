@@ -19,7 +19,7 @@ use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use jiff::Timestamp;
 use paramedic_catalog::{SettingValue, Settings};
-use paramedic_generic::{Failure, Resources, SimulatedHost, Start, UnitModel, UnitState};
+use paramedic_generic::{Failure, Locally, Resources, SimulatedHost, Start, UnitModel, UnitState};
 use paramedic_integration::{
     Address, BoxStream, Fault, Recorded, Simulator, SimulatorEnvironment, SimulatorFactory,
     UnknownFault, serve_http,
@@ -61,6 +61,10 @@ impl SimulatorFactory for Factory {
         ];
         let host = SimulatedHost::new(environment.clock.clone(), environment.seed, units);
         let shared = Arc::new(Shared { environment, host, state: Mutex::default() });
+        let weak = Arc::downgrade(&shared);
+        shared.host.answer_locally("oxidized", "http://127.0.0.1:8888/", move || {
+            weak.upgrade().map_or(Locally::Closed, |shared| shared.answer_locally())
+        });
         shared.heal();
         Arc::new(OxidizedSimulator(shared))
     }
@@ -91,6 +95,10 @@ enum Mode {
     Locked,
     /// The port is still closed: the list is being loaded.
     Loading,
+    /// What comes from elsewhere is dropped.
+    Blocked,
+    /// What comes from elsewhere is refused.
+    BoundLocally,
     Prefix,
     HostDenied,
     ProxyLogin,
@@ -157,6 +165,8 @@ impl Shared {
                 mode(Mode::Frozen(self.host.unit(OXIDIZED).and_then(|unit| unit.pid)));
             }
             "oxidized-list-locked" => mode(Mode::Locked),
+            "oxidized-way-blocked" => mode(Mode::Blocked),
+            "oxidized-bound-locally" => mode(Mode::BoundLocally),
             "oxidized-stopped" => self.host.set_unit(OXIDIZED, UnitState::Stopped),
             "oxidized-auto-restart" => {
                 self.log("F", CRASHED);
@@ -208,14 +218,29 @@ impl Shared {
         state.mode
     }
 
+    /// What the root page answers its own host.
+    fn answer_locally(&self) -> Locally {
+        match self.mode() {
+            _ if !self.host.unit_running(OXIDIZED) => Locally::Closed,
+            Mode::Loading => Locally::Closed,
+            Mode::Frozen(_) => Locally::Silent,
+            Mode::HostDenied => Locally::Answers(403),
+            Mode::Prefix => Locally::Answers(404),
+            _ => Locally::Answers(302),
+        }
+    }
+
     async fn serve_api(self: Arc<Self>, mut stream: BoxStream) {
         let running = self.host.unit_running(OXIDIZED);
         // A proxy answers whoever runs behind it.
         let proxied = matches!(self.mode(), Mode::ProxyLogin | Mode::ProxyUpstream);
-        if !proxied && (!running || self.mode() == Mode::Loading) {
-            return;
+        if self.mode() != Mode::Blocked && !proxied {
+            let closed = matches!(self.mode(), Mode::Loading | Mode::BoundLocally);
+            if !running || closed {
+                return;
+            }
         }
-        if let Mode::Frozen(_) = self.mode() {
+        if let Mode::Frozen(_) | Mode::Blocked = self.mode() {
             swallow(&mut stream).await;
             return;
         }
@@ -299,8 +324,8 @@ impl Shared {
         if !self.host.unit_running(EXPORTER) {
             return;
         }
-        if matches!(self.mode(), Mode::Frozen(_) | Mode::Locked) {
-            // It has no time limit: it hangs with Oxidized.
+        if matches!(self.mode(), Mode::Frozen(_) | Mode::Locked | Mode::Blocked) {
+            // It has no time limit: it hangs with Oxidized. What is dropped on the way is dropped.
             swallow(&mut stream).await;
             return;
         }

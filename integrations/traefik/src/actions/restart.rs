@@ -36,8 +36,8 @@ pub(crate) fn signature() -> ActionSignature {
         params: vec![],
         risk: Risk::Medium,
         privilege: "to restart Traefik's unit on its host",
-        precondition: "its unit runs and it does not answer, or its descriptors are used up; its log \
-                       knows of no configuration that it could not read; it is not stopping",
+        precondition: "its unit runs and it does not answer, not even its own host, or its \
+                       descriptors are used up; its log knows of no configuration that it could not read; it is not stopping",
         blast_radius: "every connection through this Traefik; counted are the servers that it \
                        serves from now",
         verification: "ping answers 200 and the process is a new one",
@@ -136,6 +136,21 @@ impl Restart {
         })
     }
 
+    /// Whether a restart makes sense, with a look from Traefik's own host where it is silent: from
+    /// here a firewall that drops looks like a process that hangs.
+    async fn decide(&self, look: Look) -> Result<Precondition, ProbeError> {
+        let seen = self.look(look).await?;
+        let verdict = judge(&seen);
+        if matches!(verdict, Precondition::Holds(_)) && !seen.ping.spoke() {
+            let (answers, how) = self.host.answers(&self.client.host_service, look).await?;
+            if answers {
+                let reason = format!("{how}: the way to it is blocked, not the process");
+                return Ok(Precondition::Fails(reason));
+            }
+        }
+        Ok(verdict)
+    }
+
     /// How many servers are in `state`.
     async fn servers(&self, state: State) -> Result<usize, ProbeError> {
         let services = self.client.services().await?;
@@ -151,7 +166,7 @@ impl Action for Restart {
         look: Look,
     ) -> BoxFuture<'a, Result<Precondition, ProbeError>> {
         Box::pin(async move {
-            match judge(&self.look(look).await?) {
+            match self.decide(look).await? {
                 Precondition::Fails(reason) => Ok(Precondition::Fails(reason)),
                 Precondition::Holds(reason) => {
                     // The host has its own reasons, such as a person who stopped the unit.
@@ -189,7 +204,7 @@ impl Action for Restart {
     fn act<'a>(&'a self, _args: &'a Args, look: Look) -> BoxFuture<'a, Result<Acted, ActionError>> {
         Box::pin(async move {
             // The world may have moved between approval and now; the last look is the one that counts.
-            match judge(&self.look(look).await.map_err(ActionError::Refused)?) {
+            match self.decide(look).await.map_err(ActionError::Refused)? {
                 Precondition::Holds(_) => {}
                 Precondition::Fails(reason) => {
                     return Err(ActionError::Refused(ProbeError::unable(reason)));

@@ -92,6 +92,13 @@ pub(super) const FAULTS: &[Fault] = &[
         ending: RESTART,
     },
     Fault {
+        id: "traefik-way-blocked",
+        alert: DOWN,
+        title: "A firewall drops what we ask of Traefik; its users notice nothing",
+        cause: "way-blocked",
+        ending: Ending::HandedOver,
+    },
+    Fault {
         id: "traefik-wedged-file-broken",
         alert: DOWN,
         title: "Traefik hangs while its dynamic file is broken: a restart would lose all routes",

@@ -56,6 +56,7 @@ impl Shared {
             }
             "traefik-killed" => self.host.set_unit(TRAEFIK, UnitState::Failed(Failure::OomKill)),
             "traefik-wedged" => self.wedge(),
+            "traefik-way-blocked" => self.lock().blocked = true,
             "traefik-wedged-file-broken" => {
                 self.write_broken();
                 self.wedge();
@@ -104,6 +105,7 @@ impl Shared {
             state.pages = [Page::default(); 4];
             state.file = DynamicFile::Good(healthy(&state.urls));
             state.wedged = None;
+            state.blocked = false;
         }
         for unit in [TRAEFIK, BEHIND[0], BEHIND[2], BEHIND[3]] {
             if !self.host.unit_running(unit) {

@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use ::http::StatusCode;
 use paramedic_catalog::{SettingValue, Settings};
-use paramedic_generic::{SimulatedHost, UnitModel};
+use paramedic_generic::{Locally, SimulatedHost, UnitModel};
 use paramedic_integration::{
     Address, BoxStream, Fault, Recorded, Simulator, SimulatorEnvironment, SimulatorFactory,
     UnknownFault, serve_http,
@@ -75,11 +75,16 @@ impl SimulatorFactory for Factory {
             process: None,
             pid: None,
             wedged: None,
+            blocked: false,
             pages: [Page::default(); 4],
             urls,
         };
         let shared = Arc::new(Shared { environment, host, state: Mutex::new(state) });
         shared.sync();
+        let weak = Arc::downgrade(&shared);
+        shared.host.answer_locally("traefik", "http://127.0.0.1:8080/ping", move || {
+            weak.upgrade().map_or(Locally::Closed, |shared| shared.answer_locally())
+        });
         Arc::new(TraefikSimulator(shared))
     }
 }
@@ -119,8 +124,17 @@ struct State {
     pid: Option<u32>,
     /// The process that hangs.
     wedged: Option<u32>,
+    /// Whether what comes from elsewhere is dropped.
+    blocked: bool,
     pages: [Page; 4],
     urls: Vec<String>,
+}
+
+impl State {
+    /// Whether the present process hangs.
+    fn is_wedged(&self) -> bool {
+        self.wedged.is_some() && self.wedged == self.pid
+    }
 }
 
 /// What a back end answers while its unit runs.
@@ -181,14 +195,25 @@ impl Shared {
         pid.is_some() && pid != self.lock().pages[at].deaf
     }
 
+    /// What ping answers its own host.
+    fn answer_locally(&self) -> Locally {
+        self.sync();
+        let state = self.lock();
+        match state.process {
+            None => Locally::Closed,
+            Some(_) if state.is_wedged() => Locally::Silent,
+            Some(_) => Locally::Answers(200),
+        }
+    }
+
     async fn serve_api(self: Arc<Self>, mut stream: BoxStream) {
         self.sync();
-        let (alive, wedged) = {
+        let (alive, silent) = {
             let state = self.lock();
-            (state.process.is_some(), state.wedged.is_some() && state.wedged == state.pid)
+            (state.process.is_some(), state.blocked || state.is_wedged())
         };
-        if wedged {
-            // The kernel takes the connection; nobody ever reads from it.
+        if silent {
+            // The kernel takes the connection, or a firewall the packets; nobody ever answers.
             let mut unread = [0; 1024];
             while stream.read(&mut unread).await.is_ok_and(|count| count > 0) {}
             return;
