@@ -16,9 +16,12 @@
 //! - `codes[row]` is an index into `values`; code 0 ([`NO_VALUE`]) says that the row does not have
 //!   the label, and `values[0]` is [`Symbol::EMPTY`]. No other entry is the empty text.
 //! - Equal texts have equal symbols in the whole source.
+//! - A sample that is a native histogram has the value `histogram_nan` in every array and range.
 //! - No two rows in use have one label set. A row out of use has `newest_at` [`Family::NEVER`].
 
-use paramedic_model::{Labels, METRIC_NAME, Sample, TimeMs};
+use std::sync::Arc;
+
+use paramedic_model::{Histogram, Labels, METRIC_NAME, Sample, TimeMs};
 
 /// Where samples are found. Reading has no side effect, and two reads in one evaluation agree.
 pub trait Source {
@@ -44,6 +47,13 @@ pub trait Source {
         let mut samples = Vec::new();
         self.range(row, after, until, &mut samples);
         samples.pop()
+    }
+
+    /// The native histogram that a row has at this very moment: where a sample's value is
+    /// [`histogram_nan`](paramedic_model::histogram_nan), and nowhere else.
+    fn histogram(&self, row: RowRef, at: TimeMs) -> Option<Arc<Histogram>> {
+        let _ = (row, at);
+        None
     }
 
     /// The label set of a row, the metric name among it.
