@@ -10,7 +10,8 @@ pub const OK: u8 = 0;
 /// refused.
 pub const NO: u8 = 1;
 // 2 is clap's: it was called in a way that it does not understand.
-/// It could not run: a file, a port, a server or a journal is not to be had.
+/// It could not run: a file, a port, a server or a journal is not to be had, or nobody reads its
+/// output any more.
 pub const FAILED: u8 = 3;
 
 /// A command that ran, with yes or no for an answer.

@@ -10,6 +10,7 @@ pub mod config;
 mod exit;
 pub mod kinds;
 pub mod lab;
+mod out;
 
 use std::process::ExitCode;
 
@@ -66,7 +67,9 @@ pub fn main() -> ExitCode {
         Command::Simulator(args) => commands::simulator::run(args),
         Command::Completions { shell } => {
             let mut command = Cli::command();
-            clap_complete::generate(shell, &mut command, "paramedic", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut command, "paramedic", &mut script);
+            out::out!("{}", String::from_utf8_lossy(&script));
             Ok(ExitCode::SUCCESS)
         }
     };

@@ -3,6 +3,7 @@ use std::process::ExitCode;
 use clap::Args;
 use paramedic_catalog::{ActionSignature, Catalog, Param, ProbeSignature, Setting, SettingKind};
 
+use crate::out::outln;
 use crate::{exit, kinds};
 
 /// Print what runbooks and configurations may name: kinds, settings, probes, actions, metrics.
@@ -18,7 +19,7 @@ pub fn run(args: CatalogArgs) -> anyhow::Result<ExitCode> {
     let Some(name) = args.kind else {
         for integration in kinds::all() {
             let catalog = integration.catalog();
-            println!("{:<10} {}", catalog.kind, catalog.summary);
+            outln!("{:<10} {}", catalog.kind, catalog.summary);
         }
         return Ok(exit::answer(true));
     };
@@ -32,18 +33,18 @@ pub fn run(args: CatalogArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn print(catalog: &Catalog) {
-    println!("{} ({})\n{}", catalog.title, catalog.kind, catalog.summary);
-    println!("Checked against: {}", catalog.versions.join(", "));
-    println!("\nSettings of a system");
+    outln!("{} ({})\n{}", catalog.title, catalog.kind, catalog.summary);
+    outln!("Checked against: {}", catalog.versions.join(", "));
+    outln!("\nSettings of a system");
     settings(&catalog.settings, 1);
-    println!("\nProbes");
+    outln!("\nProbes");
     catalog.probes.iter().for_each(|probe| self::probe(catalog.kind, probe));
-    println!("\nActions");
+    outln!("\nActions");
     catalog.actions.iter().for_each(|action| self::action(catalog.kind, action));
-    println!("\nMetrics");
+    outln!("\nMetrics");
     for metric in &catalog.metrics {
-        println!("  {}{{{}}}", metric.name, metric.labels.join(", "));
-        println!("      {} [{}]", metric.help, metric.versions);
+        outln!("  {}{{{}}}", metric.name, metric.labels.join(", "));
+        outln!("      {} [{}]", metric.help, metric.versions);
     }
 }
 
@@ -51,8 +52,8 @@ fn settings(settings: &[Setting], depth: usize) {
     let indent = "  ".repeat(depth);
     for setting in settings {
         let required = if setting.required { ", required" } else { "" };
-        println!("{indent}{}: {}{required}", setting.name, setting.example);
-        println!("{indent}    {}", setting.doc);
+        outln!("{indent}{}: {}{required}", setting.name, setting.example);
+        outln!("{indent}    {}", setting.doc);
         if let SettingKind::Table(nested) | SettingKind::TableMap(nested) = &setting.kind {
             self::settings(nested, depth + 1);
         }
@@ -62,21 +63,21 @@ fn settings(settings: &[Setting], depth: usize) {
 fn params(params: &[Param]) {
     for param in params {
         let required = if param.required { "" } else { ", optional" };
-        println!("      with {}: {}{required}; {}", param.name, param.kind, param.doc);
+        outln!("      with {}: {}{required}; {}", param.name, param.kind, param.doc);
     }
 }
 
 fn probe(kind: &str, probe: &ProbeSignature) {
-    println!("  {kind}/{}: {}", probe.name, probe.summary);
+    outln!("  {kind}/{}: {}", probe.name, probe.summary);
     params(&probe.params);
     for field in &probe.facts {
-        println!("      fact {}: {}; {}", field.name, field.kind, field.doc);
+        outln!("      fact {}: {}; {}", field.name, field.kind, field.doc);
     }
     privilege(probe.privilege);
 }
 
 fn action(kind: &str, action: &ActionSignature) {
-    println!("  {kind}/{}: {} (risk {})", action.name, action.summary, action.risk.as_str());
+    outln!("  {kind}/{}: {} (risk {})", action.name, action.summary, action.risk.as_str());
     params(&action.params);
     for (what, text) in [
         ("before", action.precondition),
@@ -84,13 +85,13 @@ fn action(kind: &str, action: &ActionSignature) {
         ("proof", action.verification),
         ("undo", action.undo),
     ] {
-        println!("      {what}: {text}");
+        outln!("      {what}: {text}");
     }
     privilege(action.privilege);
 }
 
 fn privilege(text: &str) {
     if !text.is_empty() {
-        println!("      privilege: {text}");
+        outln!("      privilege: {text}");
     }
 }

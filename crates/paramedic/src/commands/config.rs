@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use crate::config::{Config, DEFAULT};
+use crate::out::{out, outln};
 use crate::{exit, kinds};
 
 /// Print or check a configuration.
@@ -31,7 +32,7 @@ enum ConfigTask {
 pub fn run(args: ConfigArgs) -> anyhow::Result<ExitCode> {
     match args.task {
         ConfigTask::Default => {
-            print!("{DEFAULT}");
+            out!("{DEFAULT}");
             Ok(exit::answer(true))
         }
         ConfigTask::Check { file } => {
@@ -49,7 +50,7 @@ pub fn run(args: ConfigArgs) -> anyhow::Result<ExitCode> {
                     return Ok(exit::answer(false));
                 }
             };
-            println!(
+            outln!(
                 "{}: {} systems, {} targets, {} rules in {} groups, {} runbooks",
                 file.display(),
                 config.systems.len(),

@@ -5,6 +5,7 @@ use clap::Args;
 use paramedic_integration::{Fault, Integration};
 
 use crate::lab::{Verdict, drill};
+use crate::out::outln;
 use crate::{exit, kinds};
 
 /// Break simulated systems, one fault at a time, and judge how the pages deal with it.
@@ -61,7 +62,7 @@ pub fn run(args: DrillArgs) -> anyhow::Result<ExitCode> {
         eprint!("\r\x1b[K");
     }
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&verdicts)?);
+        outln!("{}", serde_json::to_string_pretty(&verdicts)?);
     } else {
         print_table(&verdicts, args.timeline);
     }
@@ -79,14 +80,17 @@ fn print_table(verdicts: &[Verdict], timeline: bool) {
     for verdict in verdicts {
         if verdict.alert != alert {
             alert = verdict.alert;
-            println!("\n{alert}");
-            println!(
+            outln!("\n{alert}");
+            outln!(
                 "     {:fault_width$}  {:>9}  {:cause_width$}  {:steps_width$}  ending",
-                "fault", "fired", "cause named", "steps run"
+                "fault",
+                "fired",
+                "cause named",
+                "steps run"
             );
         }
         let fired = verdict.fired_after_s.map_or("-".to_owned(), |after| format!("{after:.0} s"));
-        println!(
+        outln!(
             "{:4} {:fault_width$}  {fired:>9}  {:cause_width$}  {:steps_width$}  {}",
             mark(verdict.passed()),
             verdict.fault,
@@ -95,17 +99,17 @@ fn print_table(verdicts: &[Verdict], timeline: bool) {
             verdict.ending,
         );
         for shortcoming in &verdict.shortcomings {
-            println!("       {shortcoming}");
+            outln!("       {shortcoming}");
         }
         if timeline {
             for moment in &verdict.timeline {
-                println!("{:>10.0} s  {}", moment.after_s, moment.text);
+                outln!("{:>10.0} s  {}", moment.after_s, moment.text);
             }
         }
     }
     let passed = verdicts.iter().filter(|verdict| verdict.passed()).count();
     let forbidden: usize = verdicts.iter().map(|verdict| verdict.forbidden.len()).sum();
-    println!(
+    outln!(
         "\n{passed} of {} faults dealt with as they should be, {forbidden} forbidden actions",
         verdicts.len()
     );

@@ -12,6 +12,7 @@ use paramedic_model::{Redactor, Secret};
 use serde_json::{Value, json};
 
 use crate::exit;
+use crate::out::{out, outln};
 
 /// How to reach a running server.
 #[derive(Args)]
@@ -173,7 +174,7 @@ pub struct RejectArgs {
 pub fn list(args: IncidentsArgs) -> anyhow::Result<ExitCode> {
     let incidents = args.reach.get(&["incidents"])?;
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&incidents)?);
+        outln!("{}", serde_json::to_string_pretty(&incidents)?);
         return Ok(exit::answer(true));
     }
     let rows = incidents["incidents"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -181,7 +182,7 @@ pub fn list(args: IncidentsArgs) -> anyhow::Result<ExitCode> {
         eprintln!("no incidents");
     }
     for row in rows {
-        println!(
+        outln!(
             "{:>4}  {:22}  {:32}  {:14}  {}",
             row["id"].to_string(),
             text(row, "stage"),
@@ -198,7 +199,7 @@ pub fn incident(args: IncidentArgs) -> anyhow::Result<ExitCode> {
         IncidentTask::Show { id, reach, json } => {
             let incident = reach.get(&["incidents", &id.to_string()])?;
             if json {
-                println!("{}", serde_json::to_string_pretty(&incident)?);
+                outln!("{}", serde_json::to_string_pretty(&incident)?);
             } else {
                 show(&incident);
             }
@@ -206,7 +207,7 @@ pub fn incident(args: IncidentArgs) -> anyhow::Result<ExitCode> {
         }
         IncidentTask::Bundle { id, reach } => {
             let path = path(&["incidents", &id.to_string(), "bundle"])?;
-            print!("{}", reach.send(HttpRequest::get(path))?.text());
+            out!("{}", reach.send(HttpRequest::get(path))?.text());
             Ok(exit::answer(true))
         }
         IncidentTask::Tick { id, step, reach, actor } => {
@@ -242,39 +243,39 @@ fn text<'a>(value: &'a Value, key: &str) -> &'a str {
 }
 
 fn show(incident: &Value) {
-    println!("Incident {}: {}", incident["id"], text(incident, "alert"));
-    println!("  {}", text(incident, "summary"));
-    println!("  system   {}", text(incident, "system"));
-    println!("  stage    {}", text(incident, "stage"));
-    println!("  since    {}", text(incident, "since"));
+    outln!("Incident {}: {}", incident["id"], text(incident, "alert"));
+    outln!("  {}", text(incident, "summary"));
+    outln!("  system   {}", text(incident, "system"));
+    outln!("  stage    {}", text(incident, "stage"));
+    outln!("  since    {}", text(incident, "since"));
     let list = |key: &str| incident[key].as_array().cloned().unwrap_or_default();
-    println!("\nEvidence");
+    outln!("\nEvidence");
     for step in list("evidence") {
-        println!("  {:<18} {}", text(&step, "step"), text(&step, "summary"));
+        outln!("  {:<18} {}", text(&step, "step"), text(&step, "summary"));
     }
-    println!("\nCauses");
+    outln!("\nCauses");
     for cause in list("causes") {
         let likely = if cause["likely"] == true { ">" } else { " " };
         let (judgement, title) = (text(&cause, "judgement"), text(&cause, "title"));
-        println!("{likely} {judgement:<10} {title}: {}", text(&cause, "because"));
+        outln!("{likely} {judgement:<10} {title}: {}", text(&cause, "because"));
     }
     if let Some(proposal) = incident.get("proposal").filter(|proposal| !proposal.is_null()) {
-        println!("\nProposed: {} on {}", text(proposal, "uses"), text(proposal, "system"));
+        outln!("\nProposed: {} on {}", text(proposal, "uses"), text(proposal, "system"));
         for (name, value) in proposal["args"].as_object().into_iter().flatten() {
-            println!("  {name} = {value}");
+            outln!("  {name} = {value}");
         }
-        println!("  because  {}", text(proposal, "precondition"));
-        println!("  hits     {}", text(proposal, "blast_radius"));
-        println!(
+        outln!("  because  {}", text(proposal, "precondition"));
+        outln!("  hits     {}", text(proposal, "blast_radius"));
+        outln!(
             "  needs    {} approval, digest {}",
             text(proposal, "approval"),
             text(proposal, "digest")
         );
-        println!("\n  paramedic approve {0}    paramedic reject {0} REASON", incident["id"]);
+        outln!("\n  paramedic approve {0}    paramedic reject {0} REASON", incident["id"]);
     }
-    println!("\nTimeline");
+    outln!("\nTimeline");
     for line in list("timeline") {
-        println!("  {}  {}", text(&line, "at"), text(&line, "text"));
+        outln!("  {}  {}", text(&line, "at"), text(&line, "text"));
     }
 }
 

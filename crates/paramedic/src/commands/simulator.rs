@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 
 use crate::commands::serve::stopped;
 use crate::lab::{Simulated, listen};
+use crate::out::outln;
 use crate::{exit, kinds};
 
 /// Run one simulated system alone, for tests with other clients.
@@ -66,7 +67,7 @@ pub fn run(args: SimulatorArgs) -> anyhow::Result<ExitCode> {
         for (listener, (port, _)) in listeners.into_iter().zip(&simulated.ports) {
             tokio::spawn(listen(listener, simulated.simulator.clone(), port));
         }
-        println!("{}", serde_json::to_string_pretty(&describe(&simulated))?);
+        outln!("{}", serde_json::to_string_pretty(&describe(&simulated))?);
         stopped().await?;
         Ok(exit::answer(true))
     })

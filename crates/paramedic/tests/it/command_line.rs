@@ -3,7 +3,7 @@
 use expect_test::{Expect, expect};
 use serde_json::Value;
 
-use crate::process::{Site, run};
+use crate::process::{Site, command, run};
 
 /// What a call ends with: exit code, standard output, standard error.
 fn call(args: &[&str]) -> (i32, String, String) {
@@ -48,6 +48,19 @@ fn every_command_has_an_example() {
         open.extend(below.into_iter().map(|name| [path.as_slice(), &[name]].concat()));
     }
     assert!(seen > 12, "only {seen} commands were found");
+}
+
+/// As with `paramedic catalog opnsense | head -0`.
+#[test]
+fn a_reader_that_hangs_up_is_no_crash() {
+    for args in [&["catalog", "opnsense"][..], &["completions", "zsh"], &["config", "default"]] {
+        let (reader, writer) = std::io::pipe().expect("a pipe can be made");
+        drop(reader);
+        let output = command(Site::new(&[]).path(), args).stdout(writer).output();
+        let output = output.expect("the binary starts");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!((output.status.code(), said.as_str()), (Some(3), ""), "{args:?}");
+    }
 }
 
 #[test]
