@@ -12,6 +12,8 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use sha2::{Digest, Sha256};
 use tokio_rustls::TlsConnector;
 
+use paramedic_catalog::{Setting, SettingKind, Settings};
+
 use crate::{BoxStream, SettingsError};
 
 /// Whom a TLS client believes.
@@ -87,6 +89,65 @@ impl TlsSettings {
             .with_custom_certificate_verifier(verifier)
             .with_no_client_auth();
         Ok(Self { config: Arc::new(config) })
+    }
+
+    /// The setting `tls` of every kind whose systems may stand behind https.
+    pub fn declared() -> Setting {
+        let setting =
+            |name, kind, doc, example| Setting { name, kind, required: false, doc, example };
+        let table = vec![
+            setting(
+                "ca",
+                SettingKind::Secret,
+                "the authorities to believe, as PEM",
+                "{ file: /etc/paramedic/ca.pem }",
+            ),
+            setting(
+                "pin",
+                SettingKind::Text,
+                "the SHA-256 fingerprint of the only certificate to believe; a renewal changes it",
+                "\"9F:86:D0:81:...\"",
+            ),
+            setting(
+                "insecure",
+                SettingKind::Bool,
+                "believe any certificate; for a laboratory. Default: false",
+                "true",
+            ),
+        ];
+        setting(
+            "tls",
+            SettingKind::Table(table),
+            "whom to believe behind https: exactly one of ca, pin and insecure. Required for https",
+            "{ ca: { file: /etc/paramedic/ca.pem } }",
+        )
+    }
+
+    /// Reads what [`TlsSettings::declared`] declares from the settings of a system. `secure` says
+    /// whether any of its URLs is https; behind http there is nobody to believe.
+    ///
+    /// # Errors
+    ///
+    /// None or several of the three behind https, any of them behind http, and what cannot be read.
+    pub fn read(settings: &Settings, secure: bool) -> Result<Self, SettingsError> {
+        let error = |reason: &str| Err(SettingsError::new("tls", reason));
+        let trust = match settings.table("tls") {
+            None if secure => return error("an https URL needs one of ca, pin and insecure: true"),
+            None => TlsTrust::Anyone,
+            Some(tls) => match (tls.secret("ca"), tls.text("pin"), tls.flag("insecure")) {
+                (Some(ca), None, None | Some(false)) => {
+                    TlsTrust::Authorities(ca.expose().to_owned())
+                }
+                (None, Some(pin), None | Some(false)) => TlsTrust::pin("tls.pin", pin)?,
+                (None, None, Some(true)) => TlsTrust::Anyone,
+                _ => return error("write exactly one of ca, pin and insecure: true"),
+            },
+        };
+        let read = Self::new("tls.ca", &trust)?;
+        if settings.table("tls").is_some() && !secure {
+            return error("it has no effect: no URL is https");
+        }
+        Ok(read)
     }
 
     /// Speaks TLS over `stream` with the server `host`.

@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use paramedic_catalog::{Catalog, Metric, MetricKind, Setting, SettingKind, ValueDomain};
+use paramedic_integration::TlsSettings;
 
 use crate::{actions, probes};
 
@@ -21,30 +22,6 @@ pub(crate) static CATALOG: LazyLock<Catalog> = LazyLock::new(|| Catalog {
 fn settings() -> Vec<Setting> {
     let setting =
         |name, kind, required, doc, example| Setting { name, kind, required, doc, example };
-    let tls = vec![
-        setting(
-            "ca",
-            SettingKind::Secret,
-            false,
-            "PEM certificates of the authorities that may sign the firewall's certificate.",
-            "{ file: /etc/paramedic/fw1-ca.pem }",
-        ),
-        setting(
-            "pin",
-            SettingKind::Text,
-            false,
-            "SHA-256 fingerprint of exactly the certificate to accept, for a self-signed one. \
-             A renewal changes it.",
-            "\"AB:CD:…\"",
-        ),
-        setting(
-            "insecure",
-            SettingKind::Bool,
-            false,
-            "Accept any certificate. For a laboratory; default false.",
-            "true",
-        ),
-    ];
     vec![
         setting(
             "url",
@@ -81,13 +58,7 @@ fn settings() -> Vec<Setting> {
             "The secret of `act_key`.",
             "{ file: /etc/paramedic/fw1-act.secret }",
         ),
-        setting(
-            "tls",
-            SettingKind::Table(tls),
-            false,
-            "Whom to believe on https: one of `ca`, `pin`, `insecure`. Needed for https.",
-            "{ pin: \"AB:CD:…\" }",
-        ),
+        TlsSettings::declared(),
         setting(
             "opnsense_instance",
             SettingKind::Text,

@@ -22,9 +22,9 @@ use std::time::Duration;
 use paramedic_catalog::{Catalog, Settings};
 use paramedic_integration::{
     ActingClient, Asset, Auth, Environment, HttpClient, Integration, Kit, LookingClient,
-    SettingsError, SimulatorFactory, System, TlsSettings, TlsTrust,
+    SettingsError, SimulatorFactory, System, TlsSettings,
 };
-use paramedic_model::{Secret, SystemName};
+use paramedic_model::SystemName;
 
 mod actions;
 mod catalog;
@@ -90,7 +90,7 @@ impl Integration for Opnsense {
         environment: &Environment,
     ) -> Result<System, SettingsError> {
         let url = settings.text("url").unwrap_or_default();
-        let tls = tls(settings, url.starts_with("https://"))?;
+        let tls = TlsSettings::read(settings, url.starts_with("https://"))?;
         let skip = settings.list("skip").to_vec();
         if let Some(part) = skip.iter().find(|part| !collector::PARTS.contains(&part.as_str())) {
             let known = collector::PARTS.join(", ");
@@ -142,26 +142,4 @@ fn auth(
         (Some(_), None) => Err(SettingsError::new(secret, format!("belongs to `{key}`"))),
         (None, Some(_)) => Err(SettingsError::new(key, format!("belongs to `{secret}`"))),
     }
-}
-
-fn tls(settings: &Settings, secure: bool) -> Result<TlsSettings, SettingsError> {
-    let empty = Settings::default();
-    let table = settings.table("tls").unwrap_or(&empty);
-    let ca = table.secret("ca").map(Secret::expose);
-    let insecure = table.flag("insecure") == Some(true);
-    let trust = match (ca, table.text("pin"), insecure) {
-        (Some(pem), None, false) => TlsTrust::Authorities(pem.to_owned()),
-        (None, Some(pin), false) => TlsTrust::pin("tls.pin", pin)?,
-        // Plain http has nobody to believe.
-        (None, None, insecure) if insecure || !secure => TlsTrust::Anyone,
-        (None, None, _) => {
-            let reason = "https needs one of `ca`, `pin`, `insecure: true`";
-            return Err(SettingsError::new("tls", reason));
-        }
-        _ => {
-            let reason = "give one of `ca`, `pin`, `insecure`, not several";
-            return Err(SettingsError::new("tls", reason));
-        }
-    };
-    TlsSettings::new("tls.ca", &trust)
 }

@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use paramedic_catalog::{Catalog, Metric, MetricKind, Setting, SettingKind, ValueDomain};
+use paramedic_integration::TlsSettings;
 
 use crate::reach::REASONS;
 use crate::{actions, probes};
@@ -34,7 +35,7 @@ fn setting(
 }
 
 fn settings() -> Vec<Setting> {
-    use SettingKind::{Bool, Duration, Secret, Table, Text, Url};
+    use SettingKind::{Duration, Secret, Text, Url};
     vec![
         setting(
             "url",
@@ -51,23 +52,7 @@ fn settings() -> Vec<Setting> {
             "the password of that user",
             "{ env: OXIDIZED_PASSWORD }",
         ),
-        setting(
-            "tls",
-            Table(vec![
-                setting("ca", Secret, false, "the authorities to believe, PEM", "{ file: ca.pem }"),
-                setting(
-                    "pin",
-                    Text,
-                    false,
-                    "the SHA-256 fingerprint of the certificate to believe",
-                    "\"AB:CD:...\"",
-                ),
-                setting("insecure", Bool, false, "whether to believe anyone", "true"),
-            ]),
-            false,
-            "whom to believe, where the URL is https",
-            "{ ca: { file: ca.pem } }",
-        ),
+        TlsSettings::declared(),
         setting(
             "deadline",
             Duration,

@@ -4,7 +4,7 @@ use std::time::Duration;
 use paramedic_catalog::Settings;
 use paramedic_integration::{
     Allow, Auth, Environment, HttpClient, LookingClient, ProbeError, SettingsError, TlsSettings,
-    TlsTrust, UrlPath,
+    UrlPath,
 };
 use paramedic_model::Secret;
 
@@ -33,25 +33,9 @@ pub(crate) struct Client {
 impl Client {
     pub fn new(settings: &Settings, environment: &Environment) -> Result<Self, SettingsError> {
         let url = settings.text("url").unwrap_or_default();
-        let trust = match settings.table("tls") {
-            Some(tls) => match (tls.secret("ca"), tls.text("pin"), tls.flag("insecure")) {
-                (Some(ca), None, None | Some(false)) => {
-                    TlsTrust::Authorities(ca.expose().to_owned())
-                }
-                (None, Some(pin), None | Some(false)) => TlsTrust::pin("tls.pin", pin)?,
-                (None, None, Some(true)) => TlsTrust::Anyone,
-                _ => {
-                    let reason = "say exactly one of ca, pin and insecure: true";
-                    return Err(SettingsError::new("tls", reason));
-                }
-            },
-            None if url.starts_with("https://") => {
-                return Err(SettingsError::new("tls", "an https URL needs it: whom to believe"));
-            }
-            // Never used where the scheme is http.
-            None => TlsTrust::Anyone,
-        };
-        let tls = TlsSettings::new("tls", &trust)?;
+        let urls = ["url", "exporter_url"];
+        let is_https = |name| settings.text(name).is_some_and(|url| url.starts_with("https:"));
+        let tls = TlsSettings::read(settings, urls.into_iter().any(is_https))?;
         let auth = match (settings.text("user"), settings.secret("password")) {
             (Some(user), Some(password)) => {
                 Some(Auth::Basic { user: Secret::new(user), password: password.clone() })

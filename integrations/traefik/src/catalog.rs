@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use paramedic_catalog::{Catalog, Metric, MetricKind, Setting, SettingKind, ValueDomain};
+use paramedic_integration::TlsSettings;
 
 use crate::collector::{CONFIG_ERRORS, USER_ROUTERS};
 use crate::{actions, probes};
@@ -83,35 +84,7 @@ fn settings() -> Vec<Setting> {
             "What the middleware in front of the API asks for",
             "{ user: paramedic, password: { file: /etc/paramedic/traefik-password } }",
         ),
-        setting(
-            "tls",
-            SettingKind::Table(vec![
-                setting(
-                    "ca",
-                    SettingKind::Secret,
-                    false,
-                    "The authorities to believe, as PEM",
-                    "{ file: /etc/paramedic/ca.pem }",
-                ),
-                setting(
-                    "pin",
-                    SettingKind::Text,
-                    false,
-                    "The SHA-256 fingerprint of the only certificate to believe",
-                    "\"9f:86:d0:81:…\"",
-                ),
-                setting(
-                    "insecure",
-                    SettingKind::Bool,
-                    false,
-                    "Believe any certificate; for a laboratory",
-                    "true",
-                ),
-            ]),
-            false,
-            "Whom to believe behind https; exactly one of ca, pin and insecure. Required for https",
-            "{ ca: { file: /etc/paramedic/ca.pem } }",
-        ),
+        TlsSettings::declared(),
         setting(
             "backends",
             SettingKind::TextMap,

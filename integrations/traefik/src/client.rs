@@ -151,7 +151,9 @@ impl Client {
     pub fn new(settings: &Settings, environment: &Environment) -> Result<Self, SettingsError> {
         let url = required(settings, "url")?;
         let auth = auth(settings)?;
-        let tls = tls(settings)?;
+        let urls = ["url", "ping_url", "metrics_url"];
+        let is_https = |name| settings.text(name).is_some_and(|url| url.starts_with("https:"));
+        let tls = TlsSettings::read(settings, urls.into_iter().any(is_https))?;
         let open = |setting: &str, url: &str| {
             HttpClient::new(setting, url, tls.clone(), auth.clone(), environment)
                 .map(|http| Arc::new(http.with_deadline(DEADLINE)))
@@ -351,29 +353,4 @@ fn auth(settings: &Settings) -> Result<Option<Auth>, SettingsError> {
         (None, None, Some(token)) => Ok(Some(Auth::Bearer(token.clone()))),
         _ => Err(SettingsError::new("auth", "write user and password, or token alone")),
     }
-}
-
-/// Whom to believe. Without a word about it: nobody's certificate, so that an `https` URL without
-/// `tls` fails with a clear message instead of trusting anyone.
-fn tls(settings: &Settings) -> Result<TlsSettings, SettingsError> {
-    let Some(tls) = settings.table("tls") else {
-        let secure = |name: &str| settings.text(name).is_some_and(|url| url.starts_with("https:"));
-        if ["url", "ping_url", "metrics_url"].into_iter().any(secure) {
-            let reason = "an https URL needs tls.ca, tls.pin or tls.insecure";
-            return Err(SettingsError::new("tls", reason));
-        }
-        return TlsSettings::new("tls", &TlsTrust::Anyone);
-    };
-    let trust = match (tls.secret("ca"), tls.text("pin"), tls.flag("insecure")) {
-        (Some(ca), None, None | Some(false)) => TlsTrust::Authorities(ca.expose().to_owned()),
-        (None, Some(pin), None | Some(false)) => TlsTrust::pin("tls.pin", pin)?,
-        (None, None, Some(true)) => TlsTrust::Anyone,
-        _ => {
-            return Err(SettingsError::new(
-                "tls",
-                "write exactly one of ca, pin and insecure: true",
-            ));
-        }
-    };
-    TlsSettings::new("tls.ca", &trust)
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use paramedic_catalog::{Setting, SettingKind, Settings};
-use paramedic_integration::{Address, Environment, SettingsError, TlsSettings, TlsTrust};
+use paramedic_integration::{Address, Environment, SettingsError, TlsSettings};
 use paramedic_model::Secret;
 
 use crate::host::{Hands, Lookout};
@@ -34,29 +34,6 @@ pub(crate) struct Opened {
 pub(crate) fn declared() -> Vec<Setting> {
     let setting =
         |name, kind, required, doc, example| Setting { name, kind, required, doc, example };
-    let tls = vec![
-        setting(
-            "ca",
-            SettingKind::Secret,
-            false,
-            "The authorities to believe, as PEM",
-            "{ file: /etc/paramedic/ca.pem }",
-        ),
-        setting(
-            "pin",
-            SettingKind::Text,
-            false,
-            "The SHA-256 fingerprint of the only certificate to believe",
-            "\"9f:86:d0:81:…\"",
-        ),
-        setting(
-            "insecure",
-            SettingKind::Bool,
-            false,
-            "Believe any certificate; for a laboratory. Refused with auth: basic",
-            "true",
-        ),
-    ];
     vec![
         setting(
             "url",
@@ -111,13 +88,7 @@ pub(crate) fn declared() -> Vec<Setting> {
              the login can be relayed. Default: false",
             "true",
         ),
-        setting(
-            "tls",
-            SettingKind::Table(tls),
-            false,
-            "Whom to believe behind https; exactly one of ca, pin and insecure. Required for https",
-            "{ ca: { file: /etc/paramedic/ca.pem } }",
-        ),
+        TlsSettings::declared(),
         setting(
             "services",
             SettingKind::TextList,
@@ -239,28 +210,13 @@ fn tls(
     secure: bool,
     scheme: Scheme,
 ) -> Result<Option<TlsSettings>, SettingsError> {
-    let table = settings.table("tls");
-    if !secure {
-        let unused = || SettingsError::new("tls", "it has no effect on an http url");
-        return table.map_or(Ok(None), |_| Err(unused()));
-    }
-    let choose = || SettingsError::new("tls", "give exactly one of ca, pin and insecure");
-    let table = table.ok_or_else(choose)?;
-    let ca = table.secret("ca").map(|pem| TlsTrust::Authorities(pem.expose().to_owned()));
-    let pin = table.text("pin").map(|text| TlsTrust::pin("tls.pin", text)).transpose()?;
-    let anyone = (table.flag("insecure") == Some(true)).then_some(TlsTrust::Anyone);
-    if anyone.is_some() && scheme == Scheme::Basic {
+    let read = TlsSettings::read(settings, secure)?;
+    let insecure = settings.table("tls").and_then(|tls| tls.flag("insecure")) == Some(true);
+    if insecure && scheme == Scheme::Basic {
         let reason = "basic would give the password to anyone; use ca or pin";
         return Err(SettingsError::new("tls.insecure", reason));
     }
-    let given: Vec<(&str, TlsTrust)> = [("tls.ca", ca), ("tls.pin", pin), ("tls.insecure", anyone)]
-        .into_iter()
-        .filter_map(|(name, trust)| Some((name, trust?)))
-        .collect();
-    match given.as_slice() {
-        [(name, trust)] => TlsSettings::new(name, trust).map(Some),
-        _ => Err(choose()),
-    }
+    Ok(secure.then_some(read))
 }
 
 #[cfg(test)]

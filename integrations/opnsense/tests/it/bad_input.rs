@@ -168,7 +168,7 @@ fn settings_that_cannot_work() {
         });
         assert_eq!(error.expect("it cannot work").to_string(), says);
     };
-    check(good(), "setting \"tls\": https needs one of `ca`, `pin`, `insecure: true`");
+    check(good(), "setting \"tls\": an https URL needs one of ca, pin and insecure: true");
     check(
         tls(Settings::default().with_text("pin", "ab")),
         "setting \"tls.pin\": write the SHA-256 fingerprint of the certificate as 64 hexadecimal \

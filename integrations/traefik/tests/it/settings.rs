@@ -36,11 +36,11 @@ async fn a_setting_that_cannot_work_is_named() {
     );
     check(
         url("https://edge"),
-        r#"setting "tls": an https URL needs tls.ca, tls.pin or tls.insecure"#,
+        r#"setting "tls": an https URL needs one of ca, pin and insecure: true"#,
     );
     check(
         with("ping_url", SettingValue::Text("https://edge:8443".to_owned())),
-        r#"setting "tls": an https URL needs tls.ca, tls.pin or tls.insecure"#,
+        r#"setting "tls": an https URL needs one of ca, pin and insecure: true"#,
     );
     let mut both = Settings::default().with_text("pin", "00").with_secret("ca", "x");
     check(

@@ -180,14 +180,14 @@ async fn settings_that_cannot_work_say_what_to_write() {
         assert!(error.contains(says), "{says:?} in {error:?}");
     };
     check(Settings::default(), "setting \"url\": it is required");
-    check(good(), "give exactly one of ca, pin and insecure");
+    check(good(), "an https URL needs one of ca, pin and insecure");
     check(tls(Settings::default().with_text("pin", "abc")), "setting \"tls.pin\"");
     check(tls(insecure.clone()).with_text("auth", "basic"), "would give the password to anyone");
     check(pinned().with_text("auth", "kerberos"), "write ntlm or basic");
     check(pinned().with_text("user", ""), "setting \"user\"");
     check(good().with_text("url", "http://win01"), "sealed_http: true");
     check(good().with_text("url", "http://win01").with_text("auth", "basic"), "needs an https url");
-    check(pinned().with_text("url", "http://win01"), "no effect on an http url");
+    check(pinned().with_text("url", "http://win01"), "it has no effect: no URL is https");
     let mut nobody = pinned();
     nobody.set("act_as", SettingValue::Table(Settings::default().with_text("user", "x")));
     check(nobody, "setting \"act_as.password\": it is required");
