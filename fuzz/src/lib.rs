@@ -1,0 +1,180 @@
+//! What the fuzzer feeds arbitrary bytes to: one function per target, which panics where a promise
+//! is broken.
+//!
+//! `cargo xtask fuzz` runs them under libFuzzer, from the inputs kept in `corpus/TARGET`; a plain
+//! test replays those, so that what was found once stays found. To add a target, add a function
+//! here, to [`TARGETS`], a file in `targets/`, and its name in `Cargo.toml`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use paramedic_exposition::{Family, Format, Metadata, ScrapedSample, parse_as, write_text};
+use paramedic_gotmpl::{Functions, Template, alert_data};
+use paramedic_model::{Labels, METRIC_NAME, Sample, TimeMs};
+use paramedic_promql::{EvalOptions, ParseOptions, Plan, parse_series, parse_with};
+use paramedic_rules::RuleFile;
+use paramedic_samples::Window;
+
+/// A target: its name, which is that of its folder in `corpus/`, and its function.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// Every target.
+pub const TARGETS: &[Target] = &[
+    ("expression", expression),
+    ("evaluation", evaluation),
+    ("exposition", exposition),
+    ("rules", rules),
+    ("template", template),
+];
+
+/// Longer inputs find nothing new, and are slow.
+const BYTES_MAX: usize = 4096;
+
+fn text(data: &[u8]) -> Option<&str> {
+    std::str::from_utf8(data).ok().filter(|text| text.len() <= BYTES_MAX)
+}
+
+/// An expression from its text to its plan: errors have a place in the text, and what parses prints
+/// to what parses to the same.
+pub fn expression(data: &[u8]) {
+    let Some(text) = text(data) else { return };
+    let _ = parse_series(text);
+    for experimental in [false, true] {
+        let options = ParseOptions { experimental, ..ParseOptions::default() };
+        let expr = match parse_with(text, &options) {
+            Ok(expr) => expr,
+            Err(error) => {
+                assert!(error.to_string().contains(':'), "{error}");
+                continue;
+            }
+        };
+        let printed = expr.to_string();
+        let again = parse_with(&printed, &options).unwrap_or_else(|error| {
+            panic!("{text:?} prints as {printed:?}, which does not parse: {error}")
+        });
+        // The sign that infinity prints with is an operator before `^`, in Prometheus too.
+        if !printed.contains("Inf ^") {
+            assert_eq!(again.to_string(), printed, "{text:?}");
+        }
+        let _ = Plan::new(expr, text);
+    }
+}
+
+/// What is evaluated on arbitrary data.
+const EXPRESSIONS: &[&str] = &[
+    "a",
+    "a == 0",
+    "{job=~\"j.*\"} offset 1m",
+    "a @ 100",
+    "rate(a[1m])",
+    "increase(a[3m]) > 0",
+    "irate(b[2m])",
+    "deriv(a[2m])",
+    "predict_linear(a[2m], 60)",
+    "quantile_over_time(0.5, a[2m])",
+    "stddev_over_time(b[3m])",
+    "max_over_time(a[1m]) - min_over_time(a[1m])",
+    "sum by (job) (rate(a[1m]))",
+    "avg without (le) (b)",
+    "topk(1, a)",
+    "quantile(0.9, b)",
+    "stdvar(a)",
+    "count_values(\"v\", b)",
+    "histogram_quantile(0.9, b)",
+    "histogram_fraction(0, 1, b)",
+    "a and on (job) b",
+    "a unless b",
+    "a or b",
+    "a / on (job, le) group_left b",
+    "a % b",
+    "a ^ b",
+    "clamp(a, -1, 1)",
+    "round(a, 0.1)",
+    "absent(a)",
+    "changes(a[3m]) + resets(a[3m])",
+    "timestamp(a)",
+    "day_of_week(a)",
+    "sum_over_time(a[2m:10s])",
+    "label_replace(a, \"x\", \"$1\", \"le\", \"(.*)\")",
+    "sort_desc(a)",
+    "double_exponential_smoothing(a[2m], 0.5, 0.5)",
+];
+
+/// Arbitrary samples under fixed expressions: no value and no order of them makes a panic.
+///
+/// Each sample takes ten bytes: which series and expression, how much time passes, the bits of the
+/// value.
+pub fn evaluation(data: &[u8]) {
+    let mut window = Window::default();
+    let mut at = TimeMs(0);
+    let (mut asked, records) = (0, data[..data.len().min(BYTES_MAX)].chunks_exact(10));
+    for record in records {
+        let &[which, pace, ref bits @ ..] = record else { continue };
+        at = TimeMs(at.0 + i64::from(pace) * 500);
+        let value = f64::from_bits(u64::from_le_bytes(bits.try_into().unwrap_or_default()));
+        let name = if which & 1 == 0 { "a" } else { "b" };
+        let (job, le) = (["j1", "j2"], ["0.1", "1", "+Inf", ""]);
+        let labels = Labels::from([
+            ("__name__", name),
+            ("job", job[usize::from(which >> 1 & 1)]),
+            ("le", le[usize::from(which >> 2 & 3)]),
+        ]);
+        let _ = window.append_samples(&labels, &[Sample { at, value }]);
+        asked += usize::from(which >> 4);
+    }
+    let options = ParseOptions { experimental: true, ..ParseOptions::default() };
+    for step in 0..4 {
+        let text = EXPRESSIONS[(asked + step) % EXPRESSIONS.len()];
+        let expr = parse_with(text, &options).unwrap_or_else(|error| panic!("{text}: {error}"));
+        let Ok(plan) = Plan::new(expr, text) else { continue };
+        let options = EvalOptions { samples_max: 20_000, ..EvalOptions::default() };
+        let _ = plan.eval_instant(&window, at, &options);
+        let start = TimeMs(at.0 - 120_000);
+        let _ = plan.eval_range(&window, start, at, Duration::from_secs(15), &options);
+    }
+}
+
+/// A body of either format: what can be read is written, and reads as the same.
+pub fn exposition(data: &[u8]) {
+    if data.len() > BYTES_MAX {
+        return;
+    }
+    let _ = parse_as(Format::OpenMetrics, data);
+    let Ok(scrape) = parse_as(Format::Text, data) else { return };
+    let written = rewrite(scrape.samples);
+    let again = parse_as(Format::Text, written.as_bytes())
+        .unwrap_or_else(|error| panic!("{written:?} does not read: {error}"));
+    // Texts are compared: a NaN equals no other.
+    assert_eq!(rewrite(again.samples), written);
+}
+
+fn rewrite(samples: Vec<ScrapedSample>) -> String {
+    let mut families: BTreeMap<String, Vec<ScrapedSample>> = BTreeMap::new();
+    for sample in samples {
+        let name = sample.series.labels.value(METRIC_NAME).to_owned();
+        families.entry(name).or_default().push(sample);
+    }
+    let family =
+        |(name, samples)| Family { metadata: Metadata { name, ..Metadata::default() }, samples };
+    write_text(&families.into_iter().map(family).collect::<Vec<_>>())
+}
+
+/// A rule file: every mistake has its place, and what is right has rules that can be planned.
+pub fn rules(data: &[u8]) {
+    let Some(text) = text(data) else { return };
+    if let Err(mistakes) = RuleFile::parse("rules.yml", text) {
+        assert!(!mistakes.is_empty());
+        for mistake in mistakes {
+            assert!(mistake.to_string().starts_with("rules.yml:"), "{mistake}");
+        }
+    }
+}
+
+/// A template of an annotation: it renders, or says why not.
+pub fn template(data: &[u8]) {
+    let Some(text) = text(data) else { return };
+    let Ok(template) = Template::parse_alert("Fuzzed", text) else { return };
+    let labels = Labels::from([("instance", "web1:9100"), ("job", "j")]);
+    let data = alert_data(&labels, &Labels::empty(), "", 0.25);
+    let _ = template.expand(&data, &Functions::offline());
+}
