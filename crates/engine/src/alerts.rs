@@ -244,9 +244,6 @@ impl Store for Rows<'_> {
 
     fn append(&mut self, at: TimeMs, series: &[Series]) -> Result<(), String> {
         let rejected = self.0.append(at, series).rejected;
-        match (rejected.out_of_order, rejected.duplicate) {
-            (0, 0) => Ok(()),
-            (late, twice) => Err(format!("{late} samples came late, {twice} came twice")),
-        }
+        if rejected.total() == 0 { Ok(()) } else { Err(rejected.to_string()) }
     }
 }

@@ -162,7 +162,7 @@ pub fn setup(
         pages: loaded.pages,
         policy: config.policy.clone(),
         freezes: config.freezes.clone(),
-        window: WindowOptions { retention: config.retention },
+        window: WindowOptions { retention: config.retention, ..WindowOptions::default() },
         versions,
     })
 }

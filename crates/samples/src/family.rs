@@ -1,12 +1,12 @@
 //! The series of one metric name, in columns.
 
-use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use paramedic_model::{Labels, METRIC_NAME, Sample, TimeMs, is_stale};
-use paramedic_promql::{Column, Family, NO_VALUE, Symbol};
+use paramedic_model::{Histogram, Labels, METRIC_NAME, Sample, TimeMs, is_stale};
+use paramedic_promql::{Column, Family, NO_VALUE};
 
-use crate::snapshot::Symbols;
+use crate::chunk::{CHUNK, CHUNK_BYTES, Chunk};
+use crate::symbols::Texts;
 
 /// What became of one sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,38 +15,35 @@ pub(crate) enum Outcome {
     Changed,
     /// It is the newest of its series now, with the value of the one before.
     Unchanged,
+    /// It found its place before newer ones.
+    Late,
     /// The series has this very sample.
     Known,
     OutOfOrder,
     Duplicate,
 }
 
+/// What readers see of a family, and where its samples are.
 #[derive(Clone, Debug)]
 pub(crate) struct FamilyRows {
-    name: Arc<str>,
-    columns: Vec<Column>,
-    /// Per column, the code of each value.
-    codes: Vec<HashMap<Symbol, u32>>,
-    newest_at: Vec<TimeMs>,
+    pub name: Arc<str>,
+    pub columns: Arc<Vec<Column>>,
+    pub newest_at: Vec<TimeMs>,
     newest_value: Vec<f64>,
-    /// Per row, its samples, oldest first, the newest included.
-    history: Vec<VecDeque<Sample>>,
-    rows: HashMap<Labels, u32>,
-    /// Rows that no series uses.
-    free: Vec<u32>,
+    chunks: Vec<Arc<Chunk>>,
+    /// How many rows have samples.
+    series: usize,
 }
 
 impl FamilyRows {
     pub fn new(name: Arc<str>) -> Self {
         Self {
             name,
-            columns: Vec::new(),
-            codes: Vec::new(),
+            columns: Arc::default(),
             newest_at: Vec::new(),
             newest_value: Vec::new(),
-            history: Vec::new(),
-            rows: HashMap::new(),
-            free: Vec::new(),
+            chunks: Vec::new(),
+            series: 0,
         }
     }
 
@@ -60,121 +57,206 @@ impl FamilyRows {
     }
 
     pub fn series_count(&self) -> usize {
-        self.rows.len()
+        self.series
     }
 
-    /// The samples of a row with `after < at <= until`.
-    pub fn range(&self, row: u32, after: TimeMs, until: TimeMs) -> impl Iterator<Item = Sample> {
-        let history = &self.history[row as usize];
-        let start = history.partition_point(|sample| sample.at <= after);
-        let end = history.partition_point(|sample| sample.at <= until);
-        history.range(start..end.max(start)).copied()
+    pub fn row_count(&self) -> usize {
+        self.newest_at.len()
+    }
+
+    /// Whether the row has these labels, the metric name aside.
+    pub fn has_labels(&self, row: u32, labels: &Labels, texts: &Texts) -> bool {
+        let mut count = 0;
+        let all = labels.iter().filter(|(name, _)| *name != METRIC_NAME).all(|(name, value)| {
+            count += 1;
+            let column = self.columns.iter().find(|column| column.name == name);
+            let symbol = column.and_then(|column| column.symbol(row));
+            symbol.is_some_and(|symbol| texts.text(symbol) == value)
+        });
+        let used = |column: &&Column| column.codes[row as usize] != NO_VALUE;
+        all && self.columns.iter().filter(used).count() == count
+    }
+
+    /// The value of the newest sample of a row.
+    pub fn newest(&self, row: u32) -> f64 {
+        self.newest_value[row as usize]
+    }
+
+    /// Whether the row has samples and has not ended.
+    pub fn is_live(&self, row: u32) -> bool {
+        let row = row as usize;
+        self.newest_at[row] != Family::NEVER && !is_stale(self.newest_value[row])
+    }
+
+    /// Appends the samples of a row with `after < at <= until` to `out`.
+    pub fn range(&self, row: u32, after: TimeMs, until: TimeMs, out: &mut Vec<Sample>) {
+        let newest_at = self.newest_at[row as usize];
+        if newest_at > after && newest_at != Family::NEVER {
+            let (chunk, row) = self.chunk(row);
+            chunk.range(row, after, until, out);
+        }
     }
 
     /// The newest sample of a row with `after < at <= until`.
     pub fn newest_in(&self, row: u32, after: TimeMs, until: TimeMs) -> Option<Sample> {
-        let history = &self.history[row as usize];
-        let end = history.partition_point(|sample| sample.at <= until);
-        history.get(end.checked_sub(1)?).copied().filter(|sample| sample.at > after)
+        let newest_at = self.newest_at[row as usize];
+        if newest_at <= after || newest_at == Family::NEVER {
+            return None;
+        }
+        if newest_at <= until {
+            return Some(Sample { at: newest_at, value: self.newest_value[row as usize] });
+        }
+        let (chunk, row) = self.chunk(row);
+        chunk.newest_in(row, after, until)
     }
 
-    /// Appends a sample, and drops those of its series that are not after `horizon`.
-    pub fn append(
+    pub fn histogram(&self, row: u32, at: TimeMs) -> Option<&Arc<Histogram>> {
+        let (chunk, row) = self.chunk(row);
+        chunk.histogram(row, at)
+    }
+
+    /// Where the samples of a row are: the chunk, and the row in it.
+    pub fn chunk(&self, row: u32) -> (&Chunk, usize) {
+        (&self.chunks[row as usize / CHUNK], row as usize % CHUNK)
+    }
+
+    pub fn chunk_mut(&mut self, row: u32) -> (&mut Chunk, usize) {
+        (Arc::make_mut(&mut self.chunks[row as usize / CHUNK]), row as usize % CHUNK)
+    }
+
+    /// Appends a sample, or inserts it where it is late but after `late_after`. `grown` counts bytes.
+    pub fn push(
         &mut self,
-        labels: &Labels,
+        row: u32,
         sample: Sample,
-        horizon: TimeMs,
-        symbols: &mut Arc<Symbols>,
+        late_after: TimeMs,
+        grown: &mut isize,
     ) -> Outcome {
-        let row = match self.rows.get(labels) {
-            Some(row) => *row,
-            None => self.add_row(labels, symbols),
-        } as usize;
-        let (newest_at, newest_value) = (self.newest_at[row], self.newest_value[row]);
-        let first = newest_at == Family::NEVER;
+        let index = row as usize;
+        let (newest_at, newest_value) = (self.newest_at[index], self.newest_value[index]);
         let same = newest_value.to_bits() == sample.value.to_bits();
-        if !first && sample.at <= newest_at {
+        if sample.at <= newest_at {
             return match sample.at == newest_at {
                 true if same => Outcome::Known,
                 true => Outcome::Duplicate,
+                false if sample.at > late_after => self.insert(row, sample),
                 false => Outcome::OutOfOrder,
             };
         }
-        let history = &mut self.history[row];
-        while history.front().is_some_and(|oldest| oldest.at <= horizon) {
-            history.pop_front();
-        }
-        history.push_back(sample);
-        self.newest_at[row] = sample.at;
-        self.newest_value[row] = sample.value;
+        self.newest_at[index] = sample.at;
+        self.newest_value[index] = sample.value;
+        let chunk = Arc::make_mut(&mut self.chunks[index / CHUNK]);
+        *grown += chunk.push(index % CHUNK, sample);
+        let first = newest_at == Family::NEVER;
+        self.series += usize::from(first);
         if first || !same { Outcome::Changed } else { Outcome::Unchanged }
     }
 
-    /// Whether the series is there and has not ended.
-    pub fn is_live(&self, labels: &Labels) -> bool {
-        self.rows.get(labels).is_some_and(|row| !is_stale(self.newest_value[*row as usize]))
-    }
-
-    fn add_row(&mut self, labels: &Labels, symbols: &mut Arc<Symbols>) -> u32 {
-        let row = self.free.pop().unwrap_or_else(|| {
-            for column in &mut self.columns {
-                column.codes.push(NO_VALUE);
-            }
-            self.newest_at.push(Family::NEVER);
-            self.newest_value.push(0.0);
-            self.history.push(VecDeque::new());
-            self.newest_at.len() as u32 - 1
-        });
-        for (name, value) in labels.iter().filter(|(name, _)| *name != METRIC_NAME) {
-            let column = self.column(name);
-            let symbol = Symbols::intern(symbols, value);
-            let dictionary = &mut self.columns[column].values;
-            let code = *self.codes[column].entry(symbol).or_insert_with(|| {
-                dictionary.push(symbol);
-                dictionary.len() as u32 - 1
-            });
-            self.columns[column].codes[row as usize] = code;
+    fn insert(&mut self, row: u32, sample: Sample) -> Outcome {
+        let (chunk, row) = self.chunk_mut(row);
+        match chunk.insert(row, sample) {
+            Ok(()) => Outcome::Late,
+            Err(value) if value.to_bits() == sample.value.to_bits() => Outcome::Known,
+            Err(_) => Outcome::Duplicate,
         }
-        self.rows.insert(labels.clone(), row);
-        row
     }
 
-    /// The index of the column of a label, made where there is none.
-    fn column(&mut self, label: &str) -> usize {
-        let found = self.columns.iter().position(|column| column.name == label);
-        found.unwrap_or_else(|| {
-            self.columns.push(Column {
-                name: label.to_owned(),
-                values: vec![Symbol::EMPTY],
-                codes: vec![NO_VALUE; self.newest_at.len()],
-            });
-            self.codes.push(HashMap::new());
-            self.columns.len() - 1
-        })
+    /// Sets the newest sample of a row whose samples were put into its chunk.
+    pub fn set_newest(&mut self, row: u32, newest: Sample) {
+        let at = &mut self.newest_at[row as usize];
+        self.series += usize::from(*at == Family::NEVER);
+        *at = newest.at;
+        self.newest_value[row as usize] = newest.value;
     }
 
-    /// Whether a sample stands at or before `horizon`.
-    pub fn has_expired(&self, horizon: TimeMs) -> bool {
-        self.history.iter().any(|row| row.front().is_some_and(|oldest| oldest.at <= horizon))
+    /// Adds a row without labels and samples. `empty` is a chunk to share.
+    pub fn add_row(&mut self, empty: &Arc<Chunk>) -> u32 {
+        let row = self.newest_at.len();
+        self.newest_at.push(Family::NEVER);
+        self.newest_value.push(0.0);
+        if row.is_multiple_of(CHUNK) {
+            self.chunks.push(empty.clone());
+        }
+        for column in Arc::make_mut(&mut self.columns) {
+            column.codes.push(NO_VALUE);
+        }
+        row as u32
     }
 
-    /// Drops every sample that is not after `horizon`, and frees the rows that have none left.
+    /// Takes labels and samples from a row.
+    pub fn clear_row(&mut self, row: u32) {
+        for column in Arc::make_mut(&mut self.columns) {
+            column.codes[row as usize] = NO_VALUE;
+        }
+        let at = &mut self.newest_at[row as usize];
+        self.series -= usize::from(*at != Family::NEVER);
+        *at = Family::NEVER;
+        let (chunk, row) = self.chunk_mut(row);
+        chunk.clear(row);
+    }
+
+    /// Gives back the memory of chunks of which no row is in use.
+    pub fn release_chunks(&mut self, empty: &Arc<Chunk>) {
+        for (chunk, rows) in self.chunks.iter_mut().zip(self.newest_at.chunks(CHUNK)) {
+            if rows.iter().all(|at| *at == Family::NEVER) {
+                *chunk = empty.clone();
+            }
+        }
+    }
+
+    /// Removes the rows from `len` on, which are not in use.
+    pub fn truncate(&mut self, len: usize) {
+        self.newest_at.truncate(len);
+        self.newest_at.shrink_to_fit();
+        self.newest_value.truncate(len);
+        self.newest_value.shrink_to_fit();
+        self.chunks.truncate(len.div_ceil(CHUNK));
+        for column in Arc::make_mut(&mut self.columns) {
+            column.codes.truncate(len);
+            column.codes.shrink_to_fit();
+        }
+    }
+
+    /// Drops packed samples that are not after `horizon`.
     pub fn expire(&mut self, horizon: TimeMs) {
-        for history in &mut self.history {
-            let expired = history.partition_point(|sample| sample.at <= horizon);
-            history.drain(..expired);
-        }
-        let (columns, newest_at) = (&mut self.columns, &mut self.newest_at);
-        let (history, free) = (&self.history, &mut self.free);
-        self.rows.retain(|_, row| {
-            let index = *row as usize;
-            let keep = !history[index].is_empty();
-            if !keep {
-                columns.iter_mut().for_each(|column| column.codes[index] = NO_VALUE);
-                newest_at[index] = Family::NEVER;
-                free.push(*row);
+        for chunk in &mut self.chunks {
+            if chunk.has_expired(horizon) {
+                Arc::make_mut(chunk).expire(horizon);
             }
-            keep
-        });
+        }
     }
+
+    /// Whether a row or a packed block has nothing after `horizon`.
+    pub fn has_expired(&self, horizon: TimeMs) -> bool {
+        let ended = |at: &TimeMs| *at <= horizon && *at != Family::NEVER;
+        self.newest_at.iter().any(ended)
+            || self.chunks.iter().any(|chunk| chunk.has_expired(horizon))
+    }
+
+    /// When the oldest sample of all rows was.
+    pub fn first_at(&self) -> Option<TimeMs> {
+        let rows = 0..self.row_count() as u32;
+        rows.filter_map(|row| {
+            let (chunk, row) = self.chunk(row);
+            chunk.first_at(row)
+        })
+        .min()
+    }
+
+    /// An estimate of the memory that this family takes.
+    pub fn bytes(&self, empty: &Arc<Chunk>) -> usize {
+        let chunks = self.chunks.iter().filter(|chunk| !Arc::ptr_eq(chunk, empty));
+        let columns: usize = self
+            .columns
+            .iter()
+            .map(|column| column.codes.len() * 4 + column.values.len() * 4)
+            .sum();
+        chunks.map(|chunk| chunk.bytes()).sum::<usize>() + columns + self.newest_at.len() * 16
+    }
+}
+
+/// What the samples of a new row take, the chunk that it may begin included.
+pub(crate) fn row_bytes(columns: usize, row: u32) -> usize {
+    let chunk = if (row as usize).is_multiple_of(CHUNK) { CHUNK_BYTES } else { 0 };
+    16 + columns * 4 + chunk
 }

@@ -2,12 +2,14 @@
 //!
 //! ```text
 //! Window ── targets: what each yielded last time, so that what vanishes ends
-//!   └── Snapshot ── families: label columns, newest samples, history per row    (copied on write)
-//!         └── symbols: every label value once
+//!   └── store ── index: from label sets to rows, for the writer alone
+//!         └── Snapshot ── families: label columns, newest samples, chunks of rows  (copied on write)
+//!               │           └── chunk: the last samples as they came, packed blocks behind
+//!               └── texts: every label value once
 //! ```
 //!
 //! A [`Window`] implements `paramedic_promql::Source`, and so does the [`Snapshot`] that it gives to
-//! a query that must not hold up commits. Everything is in memory.
+//! a query that must not hold up commits.
 //!
 //! # Invariants
 //!
@@ -15,12 +17,22 @@
 //! - Samples of a series are in the order of time, each moment once; what does not fit is counted.
 //! - A series that its target no longer yields ends with a staleness marker at that moment.
 //! - Time comes with each commit: no clock is read, and retention counts back from the newest one.
+//! - Labels that come and go do not grow memory: rows, dictionary entries and texts are used again.
 //!
-//! Not here: who collects, and when; the texts of label values that no row uses any more are kept.
+//! Not here: who collects, and when.
 
+mod chunk;
+mod codec;
+mod commit;
 mod family;
+mod history;
+mod index;
 mod snapshot;
+mod store;
+mod symbols;
 mod window;
 
+pub use commit::{Commit, Rejected, TargetId};
+pub use index::SeriesRef;
 pub use snapshot::Snapshot;
-pub use window::{Commit, Rejected, TargetId, Window, WindowOptions};
+pub use window::{Window, WindowOptions};

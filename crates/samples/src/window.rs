@@ -1,78 +1,38 @@
-use std::collections::{BTreeSet, HashMap, HashSet};
-use std::fmt;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use paramedic_model::{Labels, Sample, Series, TimeMs, stale_nan};
+use paramedic_model::{Histogram, Labels, Sample, Series, TimeMs, histogram_nan, stale_nan};
 use paramedic_promql::{Family, FamilyId, RowRef, Source, Symbol};
 
-use crate::Snapshot;
 use crate::family::Outcome;
-
-/// Who yields a whole set of series each time: a scrape target, or a rule that writes series.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct TargetId(Arc<str>);
-
-impl<T: Into<Arc<str>>> From<T> for TargetId {
-    fn from(text: T) -> Self {
-        Self(text.into())
-    }
-}
-
-impl fmt::Display for TargetId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+use crate::store::Store;
+use crate::{Commit, SeriesRef, Snapshot, TargetId};
 
 /// The settings of a window.
 #[derive(Clone, Debug)]
 pub struct WindowOptions {
     /// How long samples are kept, counted back from the newest commit. Default: 2 h.
     pub retention: Duration,
+    /// How much memory samples may take, by the estimate [`Window::memory_bytes`]: beyond it the
+    /// oldest samples of all series go before their time. Default: no bound.
+    pub retention_bytes: Option<usize>,
+    /// How much older than the newest commit a sample may be that is older than the newest one of
+    /// its series. Default: zero, none may.
+    pub out_of_order: Duration,
+    /// The memory, by the same estimate, from which on no new series are taken. Known ones go on.
+    /// Default: no bound.
+    pub memory_limit: Option<usize>,
 }
 
 impl Default for WindowOptions {
     fn default() -> Self {
-        Self { retention: Duration::from_secs(2 * 3600) }
-    }
-}
-
-/// What one commit did.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Commit {
-    /// The metric names of which some series appeared, ended or got another value.
-    pub changed: BTreeSet<Arc<str>>,
-    /// How many samples were taken, staleness markers not counted. A sample that its series has
-    /// already, with the same value, counts as taken.
-    pub accepted: usize,
-    /// How many were not.
-    pub rejected: Rejected,
-}
-
-impl Commit {
-    /// Adds what another commit did.
-    pub fn merge(&mut self, other: Commit) {
-        self.changed.extend(other.changed);
-        self.accepted += other.accepted;
-        self.rejected.out_of_order += other.rejected.out_of_order;
-        self.rejected.duplicate += other.rejected.duplicate;
-    }
-}
-
-/// How many samples were not taken, by reason.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Rejected {
-    /// Older than the newest sample of their series.
-    pub out_of_order: usize,
-    /// At the moment of the newest sample of their series, with another value.
-    pub duplicate: usize,
-}
-
-impl Rejected {
-    /// All of them.
-    pub fn total(self) -> usize {
-        self.out_of_order + self.duplicate
+        Self {
+            retention: Duration::from_secs(2 * 3600),
+            retention_bytes: None,
+            out_of_order: Duration::ZERO,
+            memory_limit: None,
+        }
     }
 }
 
@@ -80,19 +40,29 @@ impl Rejected {
 /// samples so much longer.
 const SWEEPS_PER_RETENTION: u32 = 8;
 
+/// What a target yielded last time.
+#[derive(Debug, Default)]
+struct Target {
+    series: Vec<SeriesRef>,
+    /// The labels of each, where they came as labels: the next list is compared with them, which
+    /// for labels that are shared is a comparison of pointers.
+    labels: Vec<Labels>,
+}
+
 /// The recent samples of all series.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Window {
     options: WindowOptions,
-    samples: Snapshot,
-    /// What each target yielded last time.
-    targets: HashMap<TargetId, HashSet<Labels>>,
+    store: Store,
+    targets: HashMap<TargetId, Target>,
     newest_commit: Option<TimeMs>,
     last_sweep: Option<TimeMs>,
+    /// The number of this commit.
+    commit: u32,
 }
 
 impl Window {
-    /// An empty window.
+    /// An empty window in memory.
     pub fn new(options: WindowOptions) -> Self {
         Self { options, ..Self::default() }
     }
@@ -104,12 +74,17 @@ impl Window {
 
     /// The samples as they are now, for a reader that must not hold up commits.
     pub fn snapshot(&self) -> Snapshot {
-        self.samples.clone()
+        self.store.data.clone()
     }
 
     /// The number of series that have samples.
     pub fn series_count(&self) -> usize {
-        self.samples.series_count()
+        self.store.data.series_count()
+    }
+
+    /// An estimate of the memory that series and samples take, in bytes.
+    pub fn memory_bytes(&self) -> usize {
+        self.store.bytes()
     }
 
     /// The targets that yielded something and were not retired.
@@ -117,10 +92,17 @@ impl Window {
         self.targets.keys()
     }
 
+    /// The series with these labels, for [`Window::commit_refs`], made where there is none. `None`
+    /// where that would take more memory than the limit.
+    ///
+    /// A series that gets no sample soon is gone again.
+    pub fn series_ref(&mut self, labels: &Labels) -> Option<SeriesRef> {
+        self.store.resolve(labels, self.options.memory_limit)
+    }
+
     /// Appends one sample to each of `series`, all at the moment `at`. No series ends by it.
     pub fn append(&mut self, at: TimeMs, series: &[Series]) -> Commit {
-        let mut commit = Commit::default();
-        self.advance(at);
+        let mut commit = self.begin(at);
         for series in series {
             self.append_one(&series.labels, Sample { at, value: series.value }, &mut commit);
         }
@@ -129,22 +111,110 @@ impl Window {
 
     /// Appends what `target` yielded at the moment `at`, and ends each series that it yielded last
     /// time and does not yield now. A target that could not be read yields no series, or only `up`.
+    ///
+    /// A list with the label sets of last time, in their order, costs no look-up.
     pub fn commit_target(&mut self, target: &TargetId, at: TimeMs, series: &[Series]) -> Commit {
-        let mut commit = self.append(at, series);
-        let now: HashSet<Labels> = series.iter().map(|series| series.labels.clone()).collect();
-        let before = self.targets.insert(target.clone(), now.clone()).unwrap_or_default();
-        for labels in before.difference(&now) {
-            self.end(labels, at, &mut commit);
+        let mut commit = self.begin(at);
+        let mut last = self.targets.remove(target).unwrap_or_default();
+        let mut refs = Vec::with_capacity(series.len());
+        let same = self.recognize(&last, series, &mut refs);
+        if !same {
+            let mut labels = Vec::with_capacity(series.len());
+            for (index, series) in series.iter().enumerate().skip(refs.len()) {
+                let known = last.labels.get(index).is_some_and(|labels| *labels == series.labels)
+                    && self.store.is_current(last.series[index]);
+                let found = match known {
+                    true => Some(last.series[index]),
+                    false => self.store.resolve(&series.labels, self.options.memory_limit),
+                };
+                match found {
+                    Some(found) => {
+                        labels.push(series.labels.clone());
+                        refs.push((found, series.value));
+                    }
+                    None => commit.rejected.over_limit += 1,
+                }
+            }
+            let recognized = refs.len() - labels.len();
+            last.labels.truncate(recognized);
+            last.labels.append(&mut labels);
         }
+        self.take(&mut last, at, &refs, same, &mut commit);
+        self.targets.insert(target.clone(), last);
         commit
+    }
+
+    /// Takes series from the front of the list while they are those of last time; whether all are.
+    fn recognize(&self, last: &Target, now: &[Series], refs: &mut Vec<(SeriesRef, f64)>) -> bool {
+        for ((labels, known), series) in last.labels.iter().zip(&last.series).zip(now) {
+            if *labels != series.labels || !self.store.is_current(*known) {
+                return false;
+            }
+            refs.push((*known, series.value));
+        }
+        last.series.len() == now.len() && last.labels.len() == now.len()
+    }
+
+    /// As [`Window::commit_target`], of series that the caller has asked for before: no label set is
+    /// looked at.
+    pub fn commit_refs(
+        &mut self,
+        target: &TargetId,
+        at: TimeMs,
+        samples: &[(SeriesRef, f64)],
+    ) -> Commit {
+        let mut commit = self.begin(at);
+        let mut last = self.targets.remove(target).unwrap_or_default();
+        last.labels = Vec::new();
+        let current: Vec<(SeriesRef, f64)>;
+        let mut samples = samples;
+        if !samples.iter().all(|(series, _)| self.store.is_current(*series)) {
+            let good = samples.iter().filter(|(series, _)| self.store.is_current(*series));
+            current = good.copied().collect();
+            commit.rejected.unknown += samples.len() - current.len();
+            samples = &current;
+        }
+        let same = last.series.iter().eq(samples.iter().map(|(series, _)| series));
+        self.take(&mut last, at, samples, same, &mut commit);
+        self.targets.insert(target.clone(), last);
+        commit
+    }
+
+    /// Takes the samples of a target; where the series are not the `same` as last time, those that
+    /// are missing end.
+    fn take(
+        &mut self,
+        last: &mut Target,
+        at: TimeMs,
+        samples: &[(SeriesRef, f64)],
+        same: bool,
+        commit: &mut Commit,
+    ) {
+        for (series, value) in samples {
+            self.push(*series, Sample { at, value: *value }, commit);
+        }
+        if same {
+            return;
+        }
+        for (series, _) in samples {
+            self.store.state_mut(*series).seen = self.commit;
+        }
+        for series in &last.series {
+            if self.store.is_current(*series) && self.store.state_mut(*series).seen != self.commit {
+                self.end(*series, at, commit);
+            }
+        }
+        last.series.clear();
+        last.series.extend(samples.iter().map(|(series, _)| series));
     }
 
     /// Ends every series that `target` yielded last time, and forgets the target.
     pub fn retire_target(&mut self, target: &TargetId, at: TimeMs) -> Commit {
-        let mut commit = Commit::default();
-        self.advance(at);
-        for labels in self.targets.remove(target).unwrap_or_default() {
-            self.end(&labels, at, &mut commit);
+        let mut commit = self.begin(at);
+        for series in self.targets.remove(target).unwrap_or_default().series {
+            if self.store.is_current(series) {
+                self.end(series, at, &mut commit);
+            }
         }
         commit
     }
@@ -153,18 +223,70 @@ impl Window {
     pub fn append_samples(&mut self, labels: &Labels, samples: &[Sample]) -> Commit {
         let mut commit = Commit::default();
         for sample in samples {
-            self.advance(sample.at);
+            commit.merge(self.begin(sample.at));
             self.append_one(labels, *sample, &mut commit);
         }
         commit
     }
 
+    /// Appends native histograms of one series, oldest first.
+    pub fn append_histograms(
+        &mut self,
+        labels: &Labels,
+        histograms: &[(TimeMs, Arc<Histogram>)],
+    ) -> Commit {
+        let mut commit = Commit::default();
+        for (at, histogram) in histograms {
+            commit.merge(self.begin(*at));
+            match self.store.resolve(labels, self.options.memory_limit) {
+                Some(series) => self.push_histogram(series, *at, histogram, &mut commit),
+                None => commit.rejected.over_limit += 1,
+            }
+        }
+        commit
+    }
+
+    fn push_histogram(
+        &mut self,
+        series: SeriesRef,
+        at: TimeMs,
+        histogram: &Arc<Histogram>,
+        commit: &mut Commit,
+    ) {
+        if self.store.histogram(series, at).is_some_and(|known| known != histogram) {
+            commit.rejected.duplicate += 1;
+            return;
+        }
+        let before = commit.accepted;
+        self.push(series, Sample { at, value: histogram_nan() }, commit);
+        if commit.accepted > before {
+            self.store.put_histogram(series, at, histogram.clone());
+            // One after another is a change even though what stands for them is the same.
+            self.report_change(series, commit);
+        }
+    }
+
     fn append_one(&mut self, labels: &Labels, sample: Sample, commit: &mut Commit) {
-        let horizon = self.horizon();
-        let (family, name) = self.samples.family_name(labels);
-        match self.samples.append(family, labels, sample, horizon) {
-            Outcome::Changed => {
-                commit.changed.insert(name);
+        match self.store.resolve(labels, self.options.memory_limit) {
+            Some(series) => self.push(series, sample, commit),
+            None => commit.rejected.over_limit += 1,
+        }
+    }
+
+    fn push(&mut self, series: SeriesRef, sample: Sample, commit: &mut Commit) {
+        if sample.at <= self.store.data.floor {
+            commit.rejected.expired += 1;
+            return;
+        }
+        let late_after = match self.newest_commit {
+            Some(newest) if !self.options.out_of_order.is_zero() => {
+                newest - self.options.out_of_order
+            }
+            _ => TimeMs(i64::MAX),
+        };
+        match self.store.push(series, sample, late_after) {
+            Outcome::Changed | Outcome::Late => {
+                self.report_change(series, commit);
                 commit.accepted += 1;
             }
             Outcome::Unchanged | Outcome::Known => commit.accepted += 1,
@@ -173,57 +295,80 @@ impl Window {
         }
     }
 
-    /// Writes the staleness marker of a series that has not ended. Where the series has a sample at
-    /// this moment or a newer one, another target yields it: it goes on.
-    fn end(&mut self, labels: &Labels, at: TimeMs, commit: &mut Commit) {
-        let horizon = self.horizon();
-        let (family, name) = self.samples.family_name(labels);
-        let marker = Sample { at, value: stale_nan() };
-        if self.samples.is_live(family, labels)
-            && self.samples.append(family, labels, marker, horizon) == Outcome::Changed
-        {
-            commit.changed.insert(name);
+    fn report_change(&mut self, series: SeriesRef, commit: &mut Commit) {
+        if self.store.is_first_change(series, self.commit) {
+            commit.changed.insert(self.store.name(series).clone());
         }
     }
 
-    /// The moment up to which samples are dropped.
-    fn horizon(&self) -> TimeMs {
-        self.newest_commit.map_or(Family::NEVER, |newest| newest - self.options.retention)
+    /// Writes the staleness marker of a series that has not ended. Where the series has a sample at
+    /// this moment or a newer one, another target yields it: it goes on.
+    fn end(&mut self, series: SeriesRef, at: TimeMs, commit: &mut Commit) {
+        let marker = Sample { at, value: stale_nan() };
+        if self.store.is_live(series)
+            && self.store.push(series, marker, TimeMs(i64::MAX)) == Outcome::Changed
+        {
+            self.report_change(series, commit);
+        }
     }
 
-    fn advance(&mut self, at: TimeMs) {
+    /// Begins a commit at the moment `at`: what is too old by then goes.
+    fn begin(&mut self, at: TimeMs) -> Commit {
+        self.commit = self.commit.wrapping_add(1).max(1);
         let newest = self.newest_commit.map_or(at, |newest| newest.max(at));
         self.newest_commit = Some(newest);
         let last_sweep = *self.last_sweep.get_or_insert(newest);
         if newest.since(last_sweep) > self.options.retention / SWEEPS_PER_RETENTION {
             self.last_sweep = Some(newest);
-            self.samples.expire(self.horizon());
+            self.store.expire(newest - self.options.retention);
+        }
+        if self.options.retention_bytes.is_some_and(|most| self.store.bytes() > most) {
+            self.expire_by_bytes(newest);
+        }
+        Commit::default()
+    }
+
+    /// Drops the oldest samples, an eighth of the time that they span at once, until a tenth of the
+    /// room is free or nothing but the newest is left.
+    fn expire_by_bytes(&mut self, newest: TimeMs) {
+        let Some(most) = self.options.retention_bytes else { return };
+        for _ in 0..SWEEPS_PER_RETENTION {
+            let Some(oldest) = self.store.first_at() else { return };
+            let oldest = oldest.max(self.store.data.floor);
+            self.store.expire(oldest + newest.since(oldest) / SWEEPS_PER_RETENTION);
+            if self.store.bytes() <= most / 10 * 9 {
+                return;
+            }
         }
     }
 }
 
 impl Source for Window {
     fn family_count(&self) -> usize {
-        self.samples.family_count()
+        self.store.data.family_count()
     }
 
     fn find_family(&self, metric_name: &str) -> Option<FamilyId> {
-        self.samples.find_family(metric_name)
+        self.store.data.find_family(metric_name)
     }
 
     fn family(&self, id: FamilyId) -> Family<'_> {
-        self.samples.family(id)
+        self.store.data.family(id)
     }
 
     fn text(&self, symbol: Symbol) -> &str {
-        self.samples.text(symbol)
+        self.store.data.text(symbol)
     }
 
     fn range(&self, row: RowRef, after: TimeMs, until: TimeMs, out: &mut Vec<Sample>) {
-        self.samples.range(row, after, until, out);
+        self.store.data.range(row, after, until, out);
     }
 
     fn newest_in(&self, row: RowRef, after: TimeMs, until: TimeMs) -> Option<Sample> {
-        self.samples.newest_in(row, after, until)
+        self.store.data.newest_in(row, after, until)
+    }
+
+    fn histogram(&self, row: RowRef, at: TimeMs) -> Option<Arc<Histogram>> {
+        self.store.data.histogram(row, at)
     }
 }

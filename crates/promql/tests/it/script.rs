@@ -67,7 +67,7 @@ pub fn run(text: &str, settings: &Settings) -> Vec<Outcome> {
 
 fn empty() -> Window {
     const AGES: Duration = Duration::from_secs(100 * 365 * 86_400);
-    Window::new(WindowOptions { retention: AGES })
+    Window::new(WindowOptions { retention: AGES, ..WindowOptions::default() })
 }
 
 struct Runner<'a> {

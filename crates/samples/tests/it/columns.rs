@@ -59,7 +59,7 @@ fn check_invariants(source: &dyn Source) {
 #[test]
 fn the_window_keeps_what_a_plain_map_keeps() {
     let retention = Duration::from_secs(600);
-    let mut window = Window::new(WindowOptions { retention });
+    let mut window = Window::new(WindowOptions { retention, ..WindowOptions::default() });
     let mut plain: BTreeMap<Labels, Vec<Sample>> = BTreeMap::new();
     let mut numbers = Numbers(42);
     for round in 0..400 {

@@ -106,10 +106,10 @@ fn what_does_not_fit_in_time_is_counted_and_left_out() {
     let mut window = Window::default();
     window.append(at(10), &[up(1.0)]);
     let late = window.append(at(5), &[up(1.0), service("dns", 1.0)]);
-    assert_eq!(late.rejected, Rejected { out_of_order: 1, duplicate: 0 });
+    assert_eq!(late.rejected, Rejected { out_of_order: 1, ..Rejected::default() });
     assert_eq!((late.accepted, changed(&late)), (1, vec!["running"]));
     let other = window.append(at(10), &[up(0.0)]);
-    assert_eq!(other.rejected, Rejected { out_of_order: 0, duplicate: 1 });
+    assert_eq!(other.rejected, Rejected { duplicate: 1, ..Rejected::default() });
     assert_eq!(other.rejected.total(), 1);
     // The very same sample again is none too many.
     let same = window.append(at(10), &[up(1.0)]);
@@ -132,7 +132,7 @@ fn not_a_number_is_a_value_like_others() {
 #[test]
 fn samples_go_with_time_and_their_rows_are_used_again() {
     let retention = Duration::from_secs(80);
-    let mut window = Window::new(WindowOptions { retention });
+    let mut window = Window::new(WindowOptions { retention, ..WindowOptions::default() });
     window.append(at(0), &[service("dns", 1.0), up(1.0)]);
     for seconds in (10..=70).step_by(10) {
         window.append(at(seconds), &[up(1.0)]);

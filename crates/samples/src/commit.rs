@@ -1,0 +1,98 @@
+//! The words of a commit: who, what it did, what was refused.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+/// Who yields a whole set of series each time: a scrape target, or a rule that writes series.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TargetId(Arc<str>);
+
+impl<T: Into<Arc<str>>> From<T> for TargetId {
+    fn from(text: T) -> Self {
+        Self(text.into())
+    }
+}
+
+impl fmt::Display for TargetId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl AsRef<str> for TargetId {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What one commit did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Commit {
+    /// The metric names of which some series appeared, ended or got another value.
+    pub changed: BTreeSet<Arc<str>>,
+    /// How many samples were taken, staleness markers not counted. A sample that its series has
+    /// already, with the same value, counts as taken.
+    pub accepted: usize,
+    /// How many were not.
+    pub rejected: Rejected,
+}
+
+impl Commit {
+    /// Adds what another commit did.
+    pub fn merge(&mut self, other: Commit) {
+        self.changed.extend(other.changed);
+        self.accepted += other.accepted;
+        self.rejected.out_of_order += other.rejected.out_of_order;
+        self.rejected.duplicate += other.rejected.duplicate;
+        self.rejected.expired += other.rejected.expired;
+        self.rejected.over_limit += other.rejected.over_limit;
+        self.rejected.unknown += other.rejected.unknown;
+    }
+}
+
+/// How many samples were not taken, by reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rejected {
+    /// Older than the newest sample of their series, and than the out-of-order window allows.
+    pub out_of_order: usize,
+    /// At the moment of another sample of their series, with another value.
+    pub duplicate: usize,
+    /// Older than what the window keeps.
+    pub expired: usize,
+    /// Of series that would be new, while the memory limit is reached.
+    pub over_limit: usize,
+    /// Of a [`SeriesRef`](crate::SeriesRef) whose series is gone: ask for a new one.
+    pub unknown: usize,
+}
+
+impl Rejected {
+    /// All of them.
+    pub fn total(self) -> usize {
+        self.out_of_order + self.duplicate + self.expired + self.over_limit + self.unknown
+    }
+}
+
+/// The reasons that apply, each with its number: `2 samples came late, 1 came twice`.
+impl fmt::Display for Rejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let reasons = [
+            (self.out_of_order, "came late"),
+            (self.duplicate, "came twice"),
+            (self.expired, "are older than the window"),
+            (self.over_limit, "are of new series beyond the memory limit"),
+            (self.unknown, "are of series that are gone"),
+        ];
+        let mut separator = "";
+        for (count, reason) in reasons.into_iter().filter(|(count, _)| *count > 0) {
+            let noun = match (separator, count) {
+                ("", 1) => " sample",
+                ("", _) => " samples",
+                _ => "",
+            };
+            write!(f, "{separator}{count}{noun} {reason}")?;
+            separator = ", ";
+        }
+        Ok(())
+    }
+}

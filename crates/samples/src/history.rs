@@ -1,0 +1,211 @@
+//! The packed samples of one row: sealed blocks, and the block that grows.
+
+use std::sync::Arc;
+
+use paramedic_model::{Sample, TimeMs};
+
+use crate::codec::{Reader, Stream, Unpacked, unpack};
+
+/// A block that has so many samples is sealed.
+const BLOCK_SAMPLES: u32 = 256;
+
+/// What a sealed block takes beside its bytes: its entry, two counts, the allocator's own.
+const SEALED_OVERHEAD: usize = 64;
+
+/// A block that never changes again: snapshots share it.
+#[derive(Clone, Debug)]
+pub(crate) struct Sealed {
+    pub first_at: TimeMs,
+    pub last_at: TimeMs,
+    pub bytes: Arc<[u8]>,
+}
+
+impl Sealed {
+    fn memory(&self) -> usize {
+        self.bytes.len() + SEALED_OVERHEAD
+    }
+}
+
+/// The block that packs are added to.
+#[derive(Clone, Debug)]
+struct Open {
+    first_at: TimeMs,
+    last_at: TimeMs,
+    stream: Stream,
+    count: u32,
+    bytes: Vec<u8>,
+}
+
+impl Open {
+    fn memory(&self) -> usize {
+        size_of::<Self>() + 32 + self.bytes.capacity()
+    }
+}
+
+/// The samples of a row that are packed, in the order of time.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct History {
+    sealed: Vec<Sealed>,
+    /// Boxed, because a series that just began has none.
+    open: Option<Box<Open>>,
+}
+
+impl History {
+    /// Adds samples that are all newer than what is there, at most `PACK` of them. Gives how many
+    /// bytes of memory more that takes.
+    pub fn push(&mut self, times: &[i64], values: &[f64]) -> isize {
+        let (Some(first), Some(last)) = (times.first(), times.last()) else { return 0 };
+        let before = self.open.as_ref().map_or(0, |open| open.memory());
+        let open = self.open.get_or_insert_with(|| {
+            Box::new(Open {
+                first_at: TimeMs(*first),
+                last_at: TimeMs(*first),
+                stream: Stream::new(*first),
+                count: 0,
+                bytes: Vec::new(),
+            })
+        });
+        if open.bytes.capacity() - open.bytes.len() < 32 {
+            // Doubling would leave half of it unused: there are as many of these as series.
+            open.bytes.reserve_exact(32);
+        }
+        open.stream.pack(times, values, &mut open.bytes);
+        open.last_at = TimeMs(*last);
+        open.count += times.len() as u32;
+        if open.count >= BLOCK_SAMPLES {
+            self.sealed.push(Sealed {
+                first_at: open.first_at,
+                last_at: open.last_at,
+                bytes: open.bytes.as_slice().into(),
+            });
+            self.open = None;
+            let sealed = self.sealed.last().map_or(0, Sealed::memory);
+            return sealed as isize - before as isize;
+        }
+        open.memory() as isize - before as isize
+    }
+
+    /// Adds a block that was read from elsewhere; `None` where it is not one, or not newer than what
+    /// is there.
+    pub fn push_block(&mut self, block: Sealed) -> Option<()> {
+        let mut last = self.last_at();
+        let first = block.first_at;
+        let mut ordered = true;
+        let (mut end, mut begin) = (None, None);
+        each_pack(&block.bytes, first, |times, _| {
+            begin = begin.or(times.first().copied());
+            end = times.last().copied();
+            for at in times {
+                ordered &= last.is_none_or(|last| last.0 < *at);
+                last = Some(TimeMs(*at));
+            }
+            true
+        })?;
+        if !ordered || begin != Some(first.0) || end != Some(block.last_at.0) {
+            return None;
+        }
+        self.open = None;
+        self.sealed.push(block);
+        Some(())
+    }
+
+    /// The blocks, the one that grows as it is now.
+    pub fn blocks(&self) -> impl Iterator<Item = (TimeMs, TimeMs, &[u8])> {
+        let open = self.open.as_deref();
+        self.sealed
+            .iter()
+            .map(|block| (block.first_at, block.last_at, &*block.bytes))
+            .chain(open.map(|open| (open.first_at, open.last_at, open.bytes.as_slice())))
+    }
+
+    /// Appends the samples with `after < at <= until` to `out`.
+    pub fn range(&self, after: TimeMs, until: TimeMs, out: &mut Vec<Sample>) {
+        let from = self.sealed.partition_point(|block| block.last_at <= after);
+        let open = self.open.as_deref();
+        let sealed = self.sealed[from..].iter().map(|b| (b.first_at, b.last_at, &*b.bytes));
+        let open = open.map(|open| (open.first_at, open.last_at, open.bytes.as_slice()));
+        for (first_at, last_at, bytes) in sealed.chain(open) {
+            if first_at > until {
+                break;
+            }
+            if last_at <= after {
+                continue;
+            }
+            each_pack(bytes, first_at, |times, values| {
+                let from = times.partition_point(|at| *at <= after.0);
+                let to = times.partition_point(|at| *at <= until.0).max(from);
+                let samples = times[from..to].iter().zip(&values[from..to]);
+                out.extend(samples.map(|(at, value)| Sample { at: TimeMs(*at), value: *value }));
+                to == times.len()
+            });
+        }
+    }
+
+    /// The newest sample with `after < at <= until`.
+    pub fn newest_in(&self, after: TimeMs, until: TimeMs) -> Option<Sample> {
+        let open = self.open.as_deref();
+        let open = open.map(|open| (open.first_at, open.bytes.as_slice()));
+        let sealed = self.sealed.iter().rev().map(|block| (block.first_at, &*block.bytes));
+        let (first_at, bytes) =
+            open.into_iter().chain(sealed).find(|(first, _)| *first <= until)?;
+        let mut found = None;
+        each_pack(bytes, first_at, |times, values| {
+            let to = times.partition_point(|at| *at <= until.0);
+            if let Some(index) = to.checked_sub(1) {
+                found = Some(Sample { at: TimeMs(times[index]), value: values[index] });
+            }
+            to == times.len()
+        });
+        found.filter(|sample| sample.at > after)
+    }
+
+    /// Drops the blocks that have nothing after `horizon`.
+    pub fn expire(&mut self, horizon: TimeMs) {
+        let gone = self.sealed.partition_point(|block| block.last_at <= horizon);
+        self.sealed.drain(..gone);
+        if self.open.as_ref().is_some_and(|open| open.last_at <= horizon) {
+            self.open = None;
+        }
+    }
+
+    /// Whether [`History::expire`] would drop something.
+    pub fn has_expired(&self, horizon: TimeMs) -> bool {
+        let oldest = self.sealed.first().map(|block| block.last_at);
+        oldest.or(self.open.as_ref().map(|open| open.last_at)).is_some_and(|at| at <= horizon)
+    }
+
+    /// When the newest packed sample was.
+    fn last_at(&self) -> Option<TimeMs> {
+        let open = self.open.as_ref().map(|open| open.last_at);
+        open.or(self.sealed.last().map(|block| block.last_at))
+    }
+
+    /// When the oldest packed sample was.
+    pub fn first_at(&self) -> Option<TimeMs> {
+        let sealed = self.sealed.first().map(|block| block.first_at);
+        sealed.or(self.open.as_ref().map(|open| open.first_at))
+    }
+
+    /// An estimate of the memory behind this value.
+    pub fn bytes(&self) -> usize {
+        let sealed: usize = self.sealed.iter().map(Sealed::memory).sum();
+        sealed + self.open.as_ref().map_or(0, |open| open.memory())
+    }
+}
+
+/// Calls `see` with each pack of a block until it says false; `None` where the bytes are no block.
+fn each_pack(
+    bytes: &[u8],
+    first_at: TimeMs,
+    mut see: impl FnMut(&[i64], &[f64]) -> bool,
+) -> Option<()> {
+    let (mut reader, mut stream) = (Reader::new(bytes), Stream::new(first_at.0));
+    let mut pack = Unpacked::new();
+    while !reader.is_empty() {
+        unpack(&mut reader, &mut stream, &mut pack)?;
+        if !see(pack.times(), pack.values()) {
+            break;
+        }
+    }
+    Some(())
+}
