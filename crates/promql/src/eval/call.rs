@@ -157,12 +157,18 @@ impl Evaluator<'_> {
     }
 }
 
-/// As Go's `math.Max`: NaN wins.
+/// As Go's `math.Max`: infinity wins, then NaN.
 fn go_max(a: f64, b: f64) -> f64 {
-    if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) }
+    if a == f64::INFINITY || b == f64::INFINITY {
+        f64::INFINITY
+    } else if a.is_nan() || b.is_nan() {
+        f64::NAN
+    } else {
+        a.max(b)
+    }
 }
 
-/// As Go's `math.Min`: NaN wins.
+/// As Go's `math.Min`: negative infinity wins, then NaN.
 fn go_min(a: f64, b: f64) -> f64 {
-    if a.is_nan() || b.is_nan() { f64::NAN } else { a.min(b) }
+    -go_max(-a, -b)
 }

@@ -1,6 +1,7 @@
 //! The functions of labels: rewriting them, sorting by them, and telling what is absent.
 
 use std::cmp::Ordering;
+use std::collections::HashSet;
 
 use paramedic_model::{Labels, METRIC_NAME, TimeMs};
 
@@ -108,19 +109,24 @@ impl Evaluator<'_> {
 }
 
 /// The element that says that a selector found nothing. It has the labels that the selector asks
-/// for by `=`, each once; another expression asks for none.
+/// for by `=`, but for those that it says something else of later on, as in Prometheus; another
+/// expression asks for none.
 fn absence(arg: &Expr) -> Item {
     let matchers = match &unwrap_parens(arg).kind {
         ExprKind::Selector(selector) => &selector.matchers[..],
         ExprKind::Range(range) => &range.selector.matchers[..],
         _ => &[],
     };
-    let alone = |name: &str| matchers.iter().filter(|m| m.name() == name).count() == 1;
-    let labels: Labels = matchers
-        .iter()
-        .filter(|m| m.name() != METRIC_NAME && m.op() == MatchOp::Equal && alone(m.name()))
-        .map(|matcher| (matcher.name(), matcher.value()))
-        .collect();
+    let mut labels = Labels::empty().to_builder();
+    let mut asked = HashSet::new();
+    for matcher in matchers.iter().filter(|matcher| matcher.name() != METRIC_NAME) {
+        if matcher.op() == MatchOp::Equal && asked.insert(matcher.name()) {
+            labels.set(matcher.name(), matcher.value());
+        } else {
+            labels.remove(matcher.name());
+        }
+    }
+    let labels = labels.build();
     Item { labels, drop_name: false, value: 1.0, origins: Origins::none() }
 }
 

@@ -4,6 +4,8 @@
 mod conformance;
 /// Published rule files: every expression parses, and prints to what parses again.
 mod corpus;
+/// Random expressions beside a real Prometheus.
+mod differential;
 /// What nobody should write, and what nobody should measure.
 mod hostile;
 /// What Prometheus refuses, where, and with which words; what it accepts, and how that prints.
