@@ -9,7 +9,7 @@ use paramedic_incident::{
 };
 use paramedic_integration::Happened;
 use paramedic_model::{Clock, IncidentId, TimeMs};
-use paramedic_scrape::{Target, collect_once};
+use paramedic_scrape::{Labelled, Target, collect_once};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -249,7 +249,9 @@ async fn read_anew(
     let mut reads = JoinSet::new();
     for target in targets {
         let clock = clock.clone();
-        reads.spawn(async move { collect_once(&target, clock.as_ref()).await });
+        reads.spawn(async move {
+            collect_once(&target, clock.as_ref(), &mut Labelled::default()).await
+        });
     }
     while let Some(read) = reads.join_next().await {
         let (Ok(scraped), Some(inputs)) = (read, inputs.upgrade()) else { continue };

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
-use paramedic_model::{METRIC_NAME, Series, TimeMs};
+use paramedic_model::{Labels, METRIC_NAME, Series, TimeMs};
 
-use crate::{ExpositionError, Metadata, MetricType, Scrape, ScrapedSample, float};
+use crate::layout::Reading;
+use crate::{ExpositionError, Layout, Metadata, MetricType, Scrape, ScrapedSample, float};
 
 pub(crate) type Result<T> = std::result::Result<T, ExpositionError>;
 
@@ -234,13 +235,17 @@ pub(crate) fn unescape_help(text: &str, quotes: bool) -> String {
 }
 
 /// Gathers samples and metadata.
-#[derive(Default)]
-pub(crate) struct Gatherer {
+pub(crate) struct Gatherer<'l> {
     scrape: Scrape,
     known: HashMap<String, usize>,
+    reading: Reading<'l>,
 }
 
-impl Gatherer {
+impl<'l> Gatherer<'l> {
+    pub fn new(layout: &'l mut Layout) -> Self {
+        Self { scrape: Scrape::default(), known: HashMap::new(), reading: Reading::new(layout) }
+    }
+
     /// What is said of the family `name` so far.
     pub fn metadata(&mut self, name: String) -> &mut Metadata {
         let metadata = &mut self.scrape.metadata;
@@ -251,32 +256,54 @@ impl Gatherer {
         &mut self.scrape.metadata[at]
     }
 
-    fn metric_type(&self, family: &str) -> MetricType {
-        self.known
-            .get(family)
-            .map_or(MetricType::Unknown, |at| self.scrape.metadata[*at].metric_type)
+    /// A `# TYPE` line.
+    pub fn metric_type(&mut self, name: String, metric_type: MetricType) {
+        self.reading.see_type(&name, metric_type);
+        self.metadata(name).metric_type = metric_type;
     }
 
-    pub fn sample(&mut self, written: WrittenLabels, value: f64, at: Option<TimeMs>) {
-        let WrittenLabels { metric_name, mut pairs } = written;
-        let name = metric_name.unwrap_or_default();
-        let bound = match name.strip_suffix("_bucket").map(|family| self.metric_type(family)) {
-            Some(MetricType::Histogram | MetricType::GaugeHistogram) => Some("le"),
-            _ if self.metric_type(&name) == MetricType::Summary => Some("quantile"),
-            _ => None,
-        };
-        if let Some(bound) = bound
-            && let Some((_, value)) = pairs.iter_mut().find(|(label, _)| label == bound)
-            && let Some(normal) = float::normalize(value)
-        {
-            *value = normal;
+    /// Name and labels of a sample.
+    pub fn series(&mut self, cursor: &mut Cursor<'_>, blanks: Blanks) -> Result<Labels> {
+        if let Some((len, labels)) = self.reading.expected(cursor.rest()) {
+            cursor.pos += len;
+            return Ok(labels);
         }
-        pairs.push((METRIC_NAME.to_owned(), name));
-        let series = Series { labels: pairs.into_iter().collect(), value };
-        self.scrape.samples.push(ScrapedSample { series, at });
+        let start = cursor.pos;
+        let written = cursor.series(blanks)?;
+        let text = &cursor.text[start..cursor.pos];
+        let Self { scrape, known, reading } = self;
+        Ok(reading.surprise(text, || {
+            let type_of = |family: &str| {
+                known.get(family).map_or(MetricType::Unknown, |at| scrape.metadata[*at].metric_type)
+            };
+            build(written, type_of)
+        }))
+    }
+
+    pub fn sample(&mut self, labels: Labels, value: f64, at: Option<TimeMs>) {
+        self.scrape.samples.push(ScrapedSample { series: Series { labels, value }, at });
     }
 
     pub fn finish(self) -> Scrape {
+        self.reading.finish();
         self.scrape
     }
+}
+
+fn build(written: WrittenLabels, type_of: impl Fn(&str) -> MetricType) -> Labels {
+    let WrittenLabels { metric_name, mut pairs } = written;
+    let name = metric_name.unwrap_or_default();
+    let bound = match name.strip_suffix("_bucket").map(&type_of) {
+        Some(MetricType::Histogram | MetricType::GaugeHistogram) => Some("le"),
+        _ if type_of(&name) == MetricType::Summary => Some("quantile"),
+        _ => None,
+    };
+    if let Some(bound) = bound
+        && let Some((_, value)) = pairs.iter_mut().find(|(label, _)| label == bound)
+        && let Some(normal) = float::normalize(value)
+    {
+        *value = normal;
+    }
+    pairs.push((METRIC_NAME.to_owned(), name));
+    pairs.into_iter().collect()
 }

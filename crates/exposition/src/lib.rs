@@ -4,6 +4,7 @@
 //! ```text
 //!  Content-Type --Format::of--> Format
 //!  body --------parse---------> Scrape { samples, families }       or line, column, reason
+//!  body --------parse_again---> the same, in a fraction of the time, from the Layout of the last body
 //!  Family ------write_text----> body
 //! ```
 //!
@@ -21,6 +22,7 @@ mod cursor;
 mod error;
 mod family;
 mod float;
+mod layout;
 mod openmetrics;
 mod parse;
 mod text;
@@ -28,5 +30,6 @@ mod write;
 
 pub use error::ExpositionError;
 pub use family::{Family, Metadata, MetricType, Scrape, ScrapedSample};
-pub use parse::{ContentTypeError, Format, parse, parse_as};
+pub use layout::Layout;
+pub use parse::{ContentTypeError, Format, parse, parse_again, parse_as};
 pub use write::{TEXT_CONTENT_TYPE, write_text};

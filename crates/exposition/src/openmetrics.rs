@@ -3,11 +3,11 @@
 use paramedic_model::TimeMs;
 
 use crate::cursor::{Blanks, Cursor, Gatherer, Result, unescape_help};
-use crate::{MetricType, Scrape, float};
+use crate::{Layout, MetricType, Scrape, float};
 
-pub(crate) fn parse(text: &str) -> Result<Scrape> {
+pub(crate) fn parse(text: &str, layout: &mut Layout) -> Result<Scrape> {
     let mut cursor = Cursor::new(text);
-    let mut gatherer = Gatherer::default();
+    let mut gatherer = Gatherer::new(layout);
     loop {
         if cursor.is_at_end() {
             return cursor.fail("data does not end with # EOF");
@@ -40,7 +40,7 @@ fn blank(cursor: &mut Cursor<'_>) -> Result<()> {
     cursor.fail(format!("expected one blank, found {}", cursor.found()))
 }
 
-fn metadata(cursor: &mut Cursor<'_>, gatherer: &mut Gatherer) -> Result<()> {
+fn metadata(cursor: &mut Cursor<'_>, gatherer: &mut Gatherer<'_>) -> Result<()> {
     let start = cursor.pos;
     let keyword = cursor.take_until(|b| matches!(b, b' ' | b'\n'));
     if !matches!(keyword, "HELP" | "TYPE" | "UNIT") {
@@ -58,7 +58,7 @@ fn metadata(cursor: &mut Cursor<'_>, gatherer: &mut Gatherer) -> Result<()> {
     match keyword {
         "HELP" => gatherer.metadata(name).help = unescape_help(text, true),
         "TYPE" => match MetricType::of_word(text).filter(|_| text != "untyped") {
-            Some(metric_type) => gatherer.metadata(name).metric_type = metric_type,
+            Some(metric_type) => gatherer.metric_type(name, metric_type),
             None => return cursor.fail_at(start, format!("invalid metric type {text:?}")),
         },
         _ => {
@@ -72,8 +72,8 @@ fn metadata(cursor: &mut Cursor<'_>, gatherer: &mut Gatherer) -> Result<()> {
     Ok(())
 }
 
-fn sample(cursor: &mut Cursor<'_>, gatherer: &mut Gatherer) -> Result<()> {
-    let labels = cursor.series(Blanks::None)?;
+fn sample(cursor: &mut Cursor<'_>, gatherer: &mut Gatherer<'_>) -> Result<()> {
+    let labels = gatherer.series(cursor, Blanks::None)?;
     blank(cursor)?;
     let value = cursor.value()?;
     let mut at = None;

@@ -1,4 +1,4 @@
-use crate::{ExpositionError, Scrape, openmetrics, text};
+use crate::{ExpositionError, Layout, Scrape, openmetrics, text};
 
 /// One of the formats that can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,8 +41,22 @@ impl Format {
 ///
 /// The first mistake, with its place; a `Content-Type` that names no format stands at line 1.
 pub fn parse(content_type: &str, body: &[u8]) -> Result<Scrape, ExpositionError> {
+    parse_again(content_type, body, &mut Layout::default())
+}
+
+/// As [`parse`], for a target that is read again and again: `layout` is what its last body left, and
+/// becomes what this one leaves. Series that stood there before keep their label sets, as clones.
+///
+/// # Errors
+///
+/// As [`parse`]; the layout stays as it was.
+pub fn parse_again(
+    content_type: &str,
+    body: &[u8],
+    layout: &mut Layout,
+) -> Result<Scrape, ExpositionError> {
     match Format::of(content_type) {
-        Ok(format) => parse_as(format, body),
+        Ok(format) => parse_into(format, body, layout),
         Err(error) => Err(ExpositionError::at(body, 0, error.to_string())),
     }
 }
@@ -53,10 +67,14 @@ pub fn parse(content_type: &str, body: &[u8]) -> Result<Scrape, ExpositionError>
 ///
 /// The first mistake, with its place.
 pub fn parse_as(format: Format, body: &[u8]) -> Result<Scrape, ExpositionError> {
+    parse_into(format, body, &mut Layout::default())
+}
+
+fn parse_into(format: Format, body: &[u8], layout: &mut Layout) -> Result<Scrape, ExpositionError> {
     let valid = std::str::from_utf8(body)
         .map_err(|error| ExpositionError::at(body, error.valid_up_to(), "invalid UTF-8"))?;
     match format {
-        Format::Text => text::parse(valid),
-        Format::OpenMetrics => openmetrics::parse(valid),
+        Format::Text => text::parse(valid, layout),
+        Format::OpenMetrics => openmetrics::parse(valid, layout),
     }
 }

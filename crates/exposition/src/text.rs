@@ -3,11 +3,11 @@
 use paramedic_model::TimeMs;
 
 use crate::cursor::{Blanks, Cursor, Gatherer, Result, unescape_help};
-use crate::{MetricType, Scrape};
+use crate::{Layout, MetricType, Scrape};
 
-pub(crate) fn parse(text: &str) -> Result<Scrape> {
+pub(crate) fn parse(text: &str, layout: &mut Layout) -> Result<Scrape> {
     let mut cursor = Cursor::new(text);
-    let mut gatherer = Gatherer::default();
+    let mut gatherer = Gatherer::new(layout);
     while !cursor.is_at_end() {
         cursor.skip_blanks(Blanks::Any);
         match cursor.peek() {
@@ -22,7 +22,7 @@ pub(crate) fn parse(text: &str) -> Result<Scrape> {
 
 /// A line that starts with `#`. Without a blank after it, and without one of the two words after
 /// that, it is a comment.
-fn comment(cursor: &mut Cursor<'_>, gatherer: &mut Gatherer) -> Result<()> {
+fn comment(cursor: &mut Cursor<'_>, gatherer: &mut Gatherer<'_>) -> Result<()> {
     cursor.pos += 1;
     let hash = cursor.pos;
     cursor.skip_blanks(Blanks::Any);
@@ -47,7 +47,7 @@ fn comment(cursor: &mut Cursor<'_>, gatherer: &mut Gatherer) -> Result<()> {
             let Some(metric_type) = MetricType::of_word(word) else {
                 return cursor.fail_at(start, format!("invalid metric type {word:?}"));
             };
-            gatherer.metadata(name).metric_type = metric_type;
+            gatherer.metric_type(name, metric_type);
         }
         _ => {
             cursor.take_until(|b| b == b'\n');
@@ -56,8 +56,8 @@ fn comment(cursor: &mut Cursor<'_>, gatherer: &mut Gatherer) -> Result<()> {
     Ok(())
 }
 
-fn sample(cursor: &mut Cursor<'_>, gatherer: &mut Gatherer) -> Result<()> {
-    let labels = cursor.series(Blanks::Any)?;
+fn sample(cursor: &mut Cursor<'_>, gatherer: &mut Gatherer<'_>) -> Result<()> {
+    let labels = gatherer.series(cursor, Blanks::Any)?;
     cursor.skip_blanks(Blanks::Any);
     let value = cursor.value()?;
     cursor.skip_blanks(Blanks::Any);

@@ -9,4 +9,4 @@ mod http;
 mod target;
 
 pub use http::HttpCollector;
-pub use target::{Scraped, Target, TargetError, collect_forever, collect_once};
+pub use target::{Labelled, Scraped, Target, TargetError, collect_forever, collect_once};

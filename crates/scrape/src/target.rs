@@ -21,6 +21,10 @@ pub struct Target {
     pub collector: Arc<dyn Collector>,
 }
 
+/// The series of a target as they came last time, and with its labels: most come again.
+#[derive(Debug, Default)]
+pub struct Labelled(Vec<(Labels, Labels)>);
+
 /// What one collection of one target yields, ready to be committed.
 #[derive(Debug)]
 pub struct Scraped {
@@ -48,21 +52,44 @@ impl Target {
 
     /// `sample` with the labels of this target. Where the sample brings one of its own by that
     /// name, it is kept as `exported_<name>`, as Prometheus does.
-    fn label(&self, sample: &Series) -> Series {
-        let mut builder = sample.labels.to_builder();
+    fn label(&self, labels: &Labels) -> Labels {
+        let mut builder = labels.to_builder();
         let own = [("job", self.job.as_str()), ("instance", self.instance.as_str())];
         for (name, value) in own.into_iter().chain(self.labels.iter()) {
-            if let Some(theirs) = sample.labels.get(name).filter(|theirs| *theirs != value) {
+            if let Some(theirs) = labels.get(name).filter(|theirs| *theirs != value) {
                 builder.set(&format!("exported_{name}"), theirs);
             }
             builder.set(name, value);
         }
-        Series { labels: builder.build(), value: sample.value }
+        builder.build()
+    }
+
+    /// `series` with the labels of this target, which are built only for what stands elsewhere in
+    /// `last`; and `series` is what stands there afterwards.
+    fn label_all(&self, series: Vec<Series>, last: &mut Labelled) -> Vec<Series> {
+        last.0.truncate(series.len());
+        let mut out = Vec::with_capacity(series.len());
+        for (at, Series { labels, value }) in series.into_iter().enumerate() {
+            match last.0.get(at) {
+                Some((known, labelled)) if *known == labels => {
+                    out.push(Series { labels: labelled.clone(), value });
+                }
+                _ => {
+                    let labelled = self.label(&labels);
+                    out.push(Series { labels: labelled.clone(), value });
+                    match last.0.get_mut(at) {
+                        Some(place) => *place = (labels, labelled),
+                        None => last.0.push((labels, labelled)),
+                    }
+                }
+            }
+        }
+        out
     }
 }
 
-/// Collects `target` once.
-pub async fn collect_once(target: &Target, clock: &dyn Clock) -> Scraped {
+/// Collects `target` once. `last` is what the last collection of it left.
+pub async fn collect_once(target: &Target, clock: &dyn Clock, last: &mut Labelled) -> Scraped {
     let at = clock.now();
     let begun = tokio::time::Instant::now();
     let collecting = target.collector.collect(Look { now: at, since: at });
@@ -74,16 +101,16 @@ pub async fn collect_once(target: &Target, clock: &dyn Clock) -> Scraped {
         }),
     };
     let took = begun.elapsed();
-    let mut series: Vec<_> = collection.series.iter().map(|sample| target.label(sample)).collect();
+    let mut series = collection.series;
     let collected = series.len();
     let up = if collection.failure.is_none() { 1.0 } else { 0.0 };
-    let mut add = |sample: Series| series.push(target.label(&sample));
-    add(Series::new("up", [], up));
-    add(Series::new("scrape_duration_seconds", [], took.as_secs_f64()));
-    add(Series::new("scrape_samples_scraped", [], collected as f64));
+    series.push(Series::new("up", [], up));
+    series.push(Series::new("scrape_duration_seconds", [], took.as_secs_f64()));
+    series.push(Series::new("scrape_samples_scraped", [], collected as f64));
     if let Some(failure) = &collection.failure {
-        add(Series::new("paramedic_collect_failed", [("reason", failure.class())], 1.0));
+        series.push(Series::new("paramedic_collect_failed", [("reason", failure.class())], 1.0));
     }
+    let series = target.label_all(series, last);
     Scraped { target: target.id(), at, series, failure: collection.failure, took }
 }
 
@@ -96,8 +123,9 @@ pub async fn collect_forever(
     clock: Arc<dyn Clock>,
     sink: mpsc::Sender<Scraped>,
 ) -> TargetError {
+    let mut last = Labelled::default();
     loop {
-        let scraped = collect_once(&target, clock.as_ref()).await;
+        let scraped = collect_once(&target, clock.as_ref(), &mut last).await;
         let next = scraped.at + target.interval;
         if sink.send(scraped).await.is_err() {
             return TargetError;
@@ -129,17 +157,20 @@ mod tests {
         }
     }
 
-    async fn scrape(collector: impl Collector + 'static) -> Vec<String> {
-        let target = Target {
+    fn target(collector: impl Collector + 'static) -> Target {
+        Target {
             job: "opnsense".to_owned(),
             instance: "fw1:443".to_owned(),
             labels: Labels::from([("site", "a")]),
             interval: Duration::from_secs(30),
             timeout: Duration::from_secs(10),
             collector: Arc::new(collector),
-        };
+        }
+    }
+
+    async fn scrape(collector: impl Collector + 'static) -> Vec<String> {
         let clock = ScaledClock::new(TimeMs(0), 1.0);
-        let scraped = collect_once(&target, &clock).await;
+        let scraped = collect_once(&target(collector), &clock, &mut Labelled::default()).await;
         let shown =
             scraped.series.iter().filter(|s| !s.labels.value("__name__").starts_with("scrape"));
         shown.map(|sample| format!("{} {}", sample.labels, sample.value)).collect()
@@ -161,5 +192,21 @@ mod tests {
                 .to_owned(),
         ];
         assert_eq!(scrape(Hangs).await, silent);
+    }
+
+    #[test]
+    fn what_comes_again_is_not_labelled_anew() {
+        let target = target(Hangs);
+        let mut last = Labelled::default();
+        let series = |names: &[&str]| -> Vec<Series> {
+            names.iter().map(|name| Series::new(name, [("job", "theirs")], 1.0)).collect()
+        };
+        let first = target.label_all(series(&["a", "b", "c"]), &mut last);
+        let second = target.label_all(series(&["a", "x", "c", "d"]), &mut last);
+        assert!(first[0].labels.is(&second[0].labels) && first[2].labels.is(&second[2].labels));
+        for names in [&["a", "x"][..], &["d", "a", "x"], &[], &["a"]] {
+            let anew = target.label_all(series(names), &mut Labelled::default());
+            assert_eq!(target.label_all(series(names), &mut last), anew, "{names:?}");
+        }
     }
 }
