@@ -30,6 +30,7 @@
 //! Not here: where samples are kept (`samples` implements [`Source`]), alerts, files, clocks.
 
 mod ast;
+mod columnar;
 mod eval;
 mod functions;
 mod lex;
@@ -48,6 +49,7 @@ pub use ast::{
     Fill, Grouping, RangeExpr, RangeExtent, Selector, SubqueryExpr, UnaryOp, ValueType,
     VectorMatching,
 };
+pub use columnar::SelectorCache;
 pub use functions::{FUNCTIONS, Function};
 pub use matcher::{MatchOp, Matcher};
 pub use notation::{SeriesNotation, parse_series};

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use paramedic_model::TimeMs;
 
-use crate::eval;
+use crate::eval::{self, Way};
 use crate::span::Place;
-use crate::{Evaluation, Expr, Source, Span, Value};
+use crate::{Evaluation, Expr, SelectorCache, Source, Span, Value};
 
 /// The settings of an evaluation. Prometheus's defaults.
 #[derive(Clone, Debug)]
@@ -126,7 +126,39 @@ impl Plan {
         at: TimeMs,
         options: &EvalOptions,
     ) -> Result<Evaluation, EvalError> {
-        eval::instant(self, source, at, options, None)
+        eval::instant(self, source, at, options, Way::Columns(None))
+    }
+
+    /// As [`Plan::eval_instant`], sharing the rows that selectors select with other evaluations over
+    /// the same source. See [`SelectorCache`] for how long they may be shared.
+    ///
+    /// # Errors
+    ///
+    /// As [`Plan::eval_instant`].
+    pub fn eval_instant_shared(
+        &self,
+        source: &dyn Source,
+        at: TimeMs,
+        options: &EvalOptions,
+        cache: &mut SelectorCache,
+    ) -> Result<Evaluation, EvalError> {
+        cache.enter(source);
+        eval::instant(self, source, at, options, Way::Columns(Some(cache)))
+    }
+
+    /// As [`Plan::eval_instant`], by the plain evaluator alone: slow, obviously correct, and what
+    /// tests compare with.
+    ///
+    /// # Errors
+    ///
+    /// As [`Plan::eval_instant`].
+    pub fn eval_instant_plain(
+        &self,
+        source: &dyn Source,
+        at: TimeMs,
+        options: &EvalOptions,
+    ) -> Result<Evaluation, EvalError> {
+        eval::instant(self, source, at, options, Way::Plain)
     }
 
     /// As [`Plan::eval_instant`], and reports the value of every expression in it to `trace`, inner
@@ -142,7 +174,7 @@ impl Plan {
         options: &EvalOptions,
         trace: &mut dyn FnMut(&Expr, &Value),
     ) -> Result<Evaluation, EvalError> {
-        eval::instant(self, source, at, options, Some(trace))
+        eval::instant(self, source, at, options, Way::Traced(trace))
     }
 
     /// Evaluates at `start`, `start + step`, up to `end`; the value is a matrix sorted by labels.
@@ -159,7 +191,23 @@ impl Plan {
         step: Duration,
         options: &EvalOptions,
     ) -> Result<Evaluation, EvalError> {
-        eval::range(self, source, start, end, step, options)
+        eval::range(self, source, start, end, step, options, Way::Columns(None))
+    }
+
+    /// As [`Plan::eval_range`], by the plain evaluator alone, as [`Plan::eval_instant_plain`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Plan::eval_range`].
+    pub fn eval_range_plain(
+        &self,
+        source: &dyn Source,
+        start: TimeMs,
+        end: TimeMs,
+        step: Duration,
+        options: &EvalOptions,
+    ) -> Result<Evaluation, EvalError> {
+        eval::range(self, source, start, end, step, options, Way::Plain)
     }
 }
 

@@ -56,6 +56,13 @@ pub trait Source {
         None
     }
 
+    /// The identity of the layout of the rows: it changes whenever a row of any family is added,
+    /// freed or given to another series, and stays the same when samples come. Two states of a
+    /// source with one generation select the same rows. `None` where the source does not keep count.
+    fn generation(&self) -> Option<u64> {
+        None
+    }
+
     /// The label set of a row, the metric name among it.
     fn labels(&self, row: RowRef) -> Labels {
         let family = self.family(row.family);

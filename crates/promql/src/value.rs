@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use paramedic_model::{Labels, Sample};
@@ -55,6 +56,13 @@ pub struct Element {
     pub origins: Origins,
 }
 
+impl Element {
+    /// An element whose value is a number.
+    pub(crate) fn number(labels: Labels, value: f64, origins: Origins) -> Self {
+        Self { labels, value, origins }
+    }
+}
+
 /// One series of a range vector or of a range query.
 #[derive(Clone, Debug)]
 pub struct RangeSeries {
@@ -78,6 +86,8 @@ pub struct Origins(Option<Arc<Node>>);
 #[derive(Debug)]
 enum Node {
     Row(RowRef),
+    /// A stretch of rows that many origins share.
+    Rows(Arc<[RowRef]>, Range<usize>),
     Union(Vec<Origins>),
 }
 
@@ -94,6 +104,24 @@ impl Origins {
             0 => Self(None),
             1 => parts.swap_remove(0),
             _ => Self(Some(Arc::new(Node::Union(parts)))),
+        }
+    }
+
+    /// A stretch of `rows`, which many origins share.
+    pub(crate) fn rows_of(rows: &Arc<[RowRef]>, range: Range<usize>) -> Self {
+        if range.is_empty() {
+            return Self(None);
+        }
+        Self(Some(Arc::new(Node::Rows(rows.clone(), range))))
+    }
+
+    /// Whether both are stretches of the same rows in the same order.
+    pub(crate) fn has_rows_of(&self, other: &Origins) -> bool {
+        match (self.0.as_deref(), other.0.as_deref()) {
+            (Some(Node::Rows(a, a_range)), Some(Node::Rows(b, b_range))) => {
+                a[a_range.clone()] == b[b_range.clone()]
+            }
+            _ => false,
         }
     }
 
@@ -124,6 +152,7 @@ impl Origins {
                 Node::Row(row) => {
                     rows.insert(*row);
                 }
+                Node::Rows(shared, range) => rows.extend(&shared[range.clone()]),
                 Node::Union(parts) => open.extend(parts),
             }
         }
@@ -181,6 +210,10 @@ pub struct Annotations(BTreeSet<Annotation>);
 impl Annotations {
     pub(crate) fn add(&mut self, severity: Severity, message: String, span: Span, text: &str) {
         self.0.insert(Annotation { severity, message, span, place: Place::of(span, text) });
+    }
+
+    pub(crate) fn append(&mut self, mut other: Annotations) {
+        self.0.append(&mut other.0);
     }
 
     /// All of them, warnings first.

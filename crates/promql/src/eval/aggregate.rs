@@ -200,13 +200,13 @@ fn reduce(items: Vec<Item>, grouping: &Grouping, value: impl Fn(Vec<f64>) -> f64
 }
 
 /// The value that is before all others; NaN only where there is nothing else.
-fn extreme(values: Vec<f64>, before: impl Fn(f64, f64) -> bool) -> f64 {
+pub(crate) fn extreme(values: Vec<f64>, before: impl Fn(f64, f64) -> bool) -> f64 {
     let better = |old: f64, new: f64| if old.is_nan() || before(new, old) { new } else { old };
     values.into_iter().reduce(better).unwrap_or(f64::NAN)
 }
 
 /// The population variance as Prometheus computes it over a group (Welford, not compensated).
-fn group_variance(values: &[f64]) -> f64 {
+pub(crate) fn group_variance(values: &[f64]) -> f64 {
     let Some(first) = values.first() else { return f64::NAN };
     let (mut mean, mut count) = (*first, 1.0);
     let mut squares = if first.is_finite() { 0.0 } else { f64::NAN };

@@ -12,7 +12,7 @@ use crate::{BinaryOp, Cardinality, Origins, Span, VectorMatching};
 /// The number that two numbers make, and whether a comparison holds.
 ///
 /// Of a comparison that filters the number is the left one.
-fn operate(op: BinaryOp, left: f64, right: f64) -> (f64, bool) {
+pub(crate) fn operate(op: BinaryOp, left: f64, right: f64) -> (f64, bool) {
     let compared = |holds| (left, holds);
     match op {
         BinaryOp::Add => (left + right, true),
@@ -37,12 +37,12 @@ fn operate(op: BinaryOp, left: f64, right: f64) -> (f64, bool) {
     }
 }
 
-fn from_bool(value: bool) -> f64 {
+pub(crate) fn from_bool(value: bool) -> f64 {
     if value { 1.0 } else { 0.0 }
 }
 
 /// Whether the result measures something else than the operands do.
-fn changes_meaning(op: BinaryOp) -> bool {
+pub(crate) fn changes_meaning(op: BinaryOp) -> bool {
     !op.is_comparison() && !op.is_set()
 }
 

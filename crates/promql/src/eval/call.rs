@@ -142,8 +142,7 @@ impl Evaluator<'_> {
             Some(arg) => self.scalar(arg, at)?,
             None => 1.0,
         };
-        let inverse = 1.0 / to_nearest;
-        Ok(self.map(items, |value| (value * inverse + 0.5).floor() / inverse))
+        Ok(self.map(items, |value| round(value, to_nearest)))
     }
 
     fn calendar(&mut self, field: fn(f64) -> f64, args: &[Expr], at: TimeMs) -> Result<Vec<Item>> {
@@ -157,8 +156,14 @@ impl Evaluator<'_> {
     }
 }
 
+/// The multiple of `to_nearest` that is nearest, of two the upper one.
+pub(crate) fn round(value: f64, to_nearest: f64) -> f64 {
+    let inverse = 1.0 / to_nearest;
+    (value * inverse + 0.5).floor() / inverse
+}
+
 /// As Go's `math.Max`: infinity wins, then NaN.
-fn go_max(a: f64, b: f64) -> f64 {
+pub(crate) fn go_max(a: f64, b: f64) -> f64 {
     if a == f64::INFINITY || b == f64::INFINITY {
         f64::INFINITY
     } else if a.is_nan() || b.is_nan() {
@@ -169,6 +174,6 @@ fn go_max(a: f64, b: f64) -> f64 {
 }
 
 /// As Go's `math.Min`: negative infinity wins, then NaN.
-fn go_min(a: f64, b: f64) -> f64 {
+pub(crate) fn go_min(a: f64, b: f64) -> f64 {
     -go_max(-a, -b)
 }

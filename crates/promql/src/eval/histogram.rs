@@ -8,13 +8,13 @@ use super::{Evaluator, Item, Result};
 use crate::print::{format_number, quoted};
 use crate::{Expr, Origins, Severity, Span};
 
-const BOUND_LABEL: &str = "le";
+pub(crate) const BOUND_LABEL: &str = "le";
 
 /// The count of all observations up to a bound.
 #[derive(Clone, Copy, Debug)]
-struct Bucket {
-    upper: f64,
-    count: f64,
+pub(crate) struct Bucket {
+    pub upper: f64,
+    pub count: f64,
 }
 
 /// The buckets of one histogram, and where they came from.
@@ -153,6 +153,12 @@ fn prepare(mut buckets: Vec<Bucket>) -> Vec<Bucket> {
         same
     });
     buckets
+}
+
+/// The quantile of a classic histogram, where its buckets did not have to be mended.
+pub(crate) fn bucket_quantile(q: f64, buckets: Vec<Bucket>) -> Option<f64> {
+    let Quantile { value, forced } = quantile(q, buckets);
+    (!forced).then_some(value)
 }
 
 struct Quantile {

@@ -29,14 +29,14 @@ impl CompensatedSum {
     }
 }
 
-pub(super) fn sum(values: impl IntoIterator<Item = f64>) -> f64 {
+pub(crate) fn sum(values: impl IntoIterator<Item = f64>) -> f64 {
     let mut sum = CompensatedSum::default();
     values.into_iter().for_each(|value| sum.add(value));
     sum.value()
 }
 
 /// The mean. Where the sum would overflow, it goes on with the running mean. NaN without values.
-pub(super) fn mean(values: impl IntoIterator<Item = f64>) -> f64 {
+pub(crate) fn mean(values: impl IntoIterator<Item = f64>) -> f64 {
     let mut values = values.into_iter();
     let Some(first) = values.next() else { return f64::NAN };
     let mut sum = CompensatedSum { sum: first, error: 0.0 };
@@ -75,12 +75,12 @@ pub(super) fn variance(values: impl IntoIterator<Item = f64>) -> f64 {
 }
 
 /// Ascending, NaN before all numbers.
-pub(super) fn nan_first(a: &f64, b: &f64) -> Ordering {
+pub(crate) fn nan_first(a: &f64, b: &f64) -> Ordering {
     a.partial_cmp(b).unwrap_or_else(|| b.is_nan().cmp(&a.is_nan()))
 }
 
 /// The `q`-quantile, between two values their weighted mean. NaN without values.
-pub(super) fn quantile(q: f64, mut values: Vec<f64>) -> f64 {
+pub(crate) fn quantile(q: f64, mut values: Vec<f64>) -> f64 {
     if values.is_empty() || q.is_nan() {
         return f64::NAN;
     }
@@ -123,7 +123,7 @@ pub(super) fn linear_regression(samples: &[Sample], origin: TimeMs) -> (f64, f64
 }
 
 /// The functions of one number, by name.
-pub(super) fn unary_function(name: &str) -> Option<fn(f64) -> f64> {
+pub(crate) fn unary_function(name: &str) -> Option<fn(f64) -> f64> {
     Some(match name {
         "abs" => f64::abs,
         "acos" => f64::acos,

@@ -9,16 +9,16 @@
 //! - An element of a vector carries the origins of everything that decided its value or presence.
 //! - Where metric names are dropped late, a label set keeps its name and a flag says that it goes.
 
-mod aggregate;
-mod binary;
-mod call;
-mod histogram;
+pub(crate) mod aggregate;
+pub(crate) mod binary;
+pub(crate) mod call;
+pub(crate) mod histogram;
 mod labels;
-mod math;
-mod over_time;
+pub(crate) mod math;
+pub(crate) mod over_time;
 mod select;
 mod support;
-mod time;
+pub(crate) mod time;
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -26,17 +26,30 @@ use std::time::Duration;
 
 use paramedic_model::{Labels, METRIC_NAME, Sample, TimeMs};
 
+use crate::columnar::Columns;
 use crate::{
     Annotations, Element, EvalError, EvalOptions, Evaluation, Expr, ExprKind, Origins, Plan,
-    RangeSeries, RowRef, Selector, Severity, Source, Span, SubqueryExpr, UnaryOp, Value, ValueType,
+    RangeSeries, RowRef, Selector, SelectorCache, Severity, Source, Span, SubqueryExpr, UnaryOp,
+    Value, ValueType,
 };
 
+pub(crate) use select::moment;
 pub(crate) use support::check_supported;
 
 type Result<T, E = EvalError> = std::result::Result<T, E>;
 
 /// What [`Plan::eval_traced`] reports to.
 type Trace<'a> = &'a mut dyn FnMut(&Expr, &Value);
+
+/// How an expression is evaluated.
+pub(crate) enum Way<'a> {
+    /// By this evaluator alone.
+    Plain,
+    /// So, and every value in it is reported.
+    Traced(Trace<'a>),
+    /// By columns, as far as these know the expression.
+    Columns(Option<&'a mut SelectorCache>),
+}
 
 const SAME_LABELSET: &str = "vector cannot contain metrics with the same labelset";
 const TOO_MANY_SAMPLES: &str =
@@ -47,12 +60,18 @@ pub(crate) fn instant(
     source: &dyn Source,
     at: TimeMs,
     options: &EvalOptions,
-    trace: Option<Trace<'_>>,
+    way: Way<'_>,
 ) -> Result<Evaluation> {
     let query = Query { start: at, end: at, step_ms: 0 };
+    let (trace, columns) = match way {
+        Way::Plain => (None, None),
+        Way::Traced(trace) => (Some(trace), None),
+        Way::Columns(cache) => (None, Some(Columns::new(plan, source, options, query, cache))),
+    };
     // Each reference is shortened to the evaluation.
     let trace = trace.map(|trace| -> Trace<'_> { trace });
     let mut evaluator = Evaluator::new(plan, source, options, query, trace);
+    evaluator.columns = columns;
     let expr = plan.expr();
     let value = match expr.value_type() {
         ValueType::Matrix => {
@@ -63,12 +82,15 @@ pub(crate) fn instant(
             }
             value
         }
-        _ => {
-            let value = evaluator.eval(expr, at)?;
-            evaluator.finish(value)?
-        }
+        _ => match evaluator.columns.as_mut().and_then(|columns| columns.whole(expr, at)) {
+            Some(value) => value,
+            None => {
+                let value = evaluator.eval(expr, at)?;
+                evaluator.finish(value)?
+            }
+        },
     };
-    Ok(Evaluation { value, annotations: evaluator.annotations })
+    Ok(evaluator.evaluation(value))
 }
 
 pub(crate) fn range(
@@ -78,6 +100,7 @@ pub(crate) fn range(
     end: TimeMs,
     step: Duration,
     options: &EvalOptions,
+    way: Way<'_>,
 ) -> Result<Evaluation> {
     let expr = plan.expr();
     let value_type = expr.value_type();
@@ -91,22 +114,25 @@ pub(crate) fn range(
     let step_ms = duration_ms(step).max(1);
     let query = Query { start, end, step_ms };
     let mut evaluator = Evaluator::new(plan, source, options, query, None);
+    if let Way::Columns(cache) = way {
+        evaluator.columns = Some(Columns::new(plan, source, options, query, cache));
+    }
     let series = evaluator.steps(expr, start, end, step_ms)?;
     let value = evaluator.finish_series(series)?;
-    Ok(Evaluation { value, annotations: evaluator.annotations })
+    Ok(evaluator.evaluation(value))
 }
 
-fn duration_ms(duration: Duration) -> i64 {
+pub(crate) fn duration_ms(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// The moments that the whole query asks for: of an instant query the same one twice.
 #[derive(Clone, Copy, Debug)]
-struct Query {
-    start: TimeMs,
-    end: TimeMs,
+pub(crate) struct Query {
+    pub start: TimeMs,
+    pub end: TimeMs,
     /// 0 in an instant query.
-    step_ms: i64,
+    pub step_ms: i64,
 }
 
 /// One element of an instant vector on its way.
@@ -129,11 +155,17 @@ enum Val {
 
 /// One series of a range vector on its way.
 #[derive(Clone, Debug)]
-struct ItemSeries {
-    labels: Labels,
-    drop_name: bool,
-    samples: Vec<Sample>,
-    origins: Origins,
+pub(crate) struct ItemSeries {
+    pub labels: Labels,
+    pub drop_name: bool,
+    pub samples: Vec<Sample>,
+    pub origins: Origins,
+}
+
+impl ItemSeries {
+    pub fn new(labels: Labels) -> Self {
+        Self { labels, drop_name: false, samples: Vec::new(), origins: Origins::none() }
+    }
 }
 
 struct Evaluator<'a> {
@@ -143,6 +175,8 @@ struct Evaluator<'a> {
     query: Query,
     annotations: Annotations,
     trace: Option<Trace<'a>>,
+    /// Who evaluates the parts that it knows; nobody where this evaluator is the oracle.
+    columns: Option<Columns<'a>>,
     /// How many subqueries are being evaluated around the current expression.
     subqueries: usize,
     /// How many samples the values in use hold.
@@ -171,6 +205,7 @@ impl<'a> Evaluator<'a> {
             query,
             annotations: Annotations::default(),
             trace,
+            columns: None,
             subqueries: 0,
             held: 0,
             rows: HashMap::new(),
@@ -206,6 +241,10 @@ impl<'a> Evaluator<'a> {
     fn eval(&mut self, expr: &Expr, at: TimeMs) -> Result<Val> {
         self.check_stopped(expr.span)?;
         let held_before = self.held;
+        if let Some(items) = self.by_columns(expr, at) {
+            self.held += items.len();
+            return Ok(Val::Vector(items));
+        }
         let value = match &expr.kind {
             ExprKind::Number { value, .. } => Val::Scalar(*value),
             ExprKind::String(text) => Val::String(text.clone()),
@@ -226,6 +265,23 @@ impl<'a> Evaluator<'a> {
         self.held += size;
         self.report(expr, &value);
         Ok(value)
+    }
+
+    /// The elements of an instant vector that columns know.
+    fn by_columns(&mut self, expr: &Expr, at: TimeMs) -> Option<Vec<Item>> {
+        let elements = self.columns.as_mut()?.part(expr, at, self.held)?;
+        let item =
+            |Element { labels, value, origins }| Item { labels, drop_name: false, value, origins };
+        Some(elements.into_iter().map(item).collect())
+    }
+
+    /// The outcome, with all that there is to say about it.
+    fn evaluation(self, value: Value) -> Evaluation {
+        let mut annotations = self.annotations;
+        if let Some(columns) = self.columns {
+            annotations.append(columns.annotations());
+        }
+        Evaluation { value, annotations }
     }
 
     fn report(&mut self, expr: &Expr, value: &Val) {
@@ -334,6 +390,12 @@ impl<'a> Evaluator<'a> {
         if usize::try_from(count).is_ok_and(|count| count > self.options.samples_max) {
             return Err(self.error(expr.span, TOO_MANY_SAMPLES));
         }
+        let held = self.held;
+        let columns = self.columns.as_mut();
+        if let Some(series) = columns.and_then(|c| c.steps(expr, start, step_ms, count, held)) {
+            self.held += series.iter().map(|series| series.samples.len()).sum::<usize>();
+            return Ok(series);
+        }
         for step in 0..count {
             let at = TimeMs(start.0 + step * step_ms);
             let held_before = self.held;
@@ -409,9 +471,11 @@ impl<'a> Evaluator<'a> {
     }
 }
 
+/// What describes the metric and not its series.
+pub(crate) const METADATA: [&str; 3] = [METRIC_NAME, "__type__", "__unit__"];
+
 /// The labels without the metric name and what else describes the metric and not its series.
 fn without_name(labels: &Labels) -> Labels {
-    const METADATA: [&str; 3] = [METRIC_NAME, "__type__", "__unit__"];
     if METADATA.iter().all(|name| labels.get(name).is_none()) {
         return labels.clone();
     }
@@ -424,7 +488,7 @@ fn all_distinct<'l>(labels: impl ExactSizeIterator<Item = &'l Labels>) -> bool {
 }
 
 /// Arguments are looked at without the parentheses around them.
-fn unwrap_parens(mut expr: &Expr) -> &Expr {
+pub(crate) fn unwrap_parens(mut expr: &Expr) -> &Expr {
     while let ExprKind::Paren(inner) = &expr.kind {
         expr = inner;
     }

@@ -8,20 +8,20 @@ use super::{Evaluator, Item, Result, SAME_LABELSET};
 use crate::{Expr, Severity, ValueType};
 
 /// What such a function sees of one series.
-struct Range<'r> {
+pub(crate) struct Range<'r> {
     /// Oldest first, at least one.
-    samples: &'r [Sample],
+    pub samples: &'r [Sample],
     /// The window, open on the left.
-    start: TimeMs,
-    end: TimeMs,
+    pub start: TimeMs,
+    pub end: TimeMs,
     /// The moment of evaluation.
-    at: TimeMs,
+    pub at: TimeMs,
     /// The arguments that are numbers.
-    params: &'r [f64],
+    pub params: &'r [f64],
 }
 
 /// `None` leaves the series out of the result.
-type RangeFunction = fn(&Range) -> Option<f64>;
+pub(crate) type RangeFunction = fn(&Range) -> Option<f64>;
 
 impl Range<'_> {
     fn values(&self) -> impl Iterator<Item = f64> {
@@ -55,7 +55,7 @@ pub(super) fn is_range_function(name: &str) -> bool {
     range_function(name).is_some()
 }
 
-fn range_function(name: &str) -> Option<RangeFunction> {
+pub(crate) fn range_function(name: &str) -> Option<RangeFunction> {
     Some(match name {
         "avg_over_time" => |range| Some(mean(range.values())),
         "changes" => |range| {
@@ -121,8 +121,7 @@ impl Evaluator<'_> {
         }
         self.check_params(name, args, &params)?;
         self.report_range(arg, at)?;
-        // The element is a sample of the series itself, and keeps its name.
-        let keeps_name = matches!(name, "last_over_time" | "first_over_time");
+        let keeps_name = keeps_name(name);
         let is_counter = matches!(name, "rate" | "increase");
         let mut items = Vec::new();
         self.each_series(arg, at, &mut |evaluator, window| {
@@ -175,15 +174,26 @@ impl Evaluator<'_> {
     }
 
     fn note_counter(&mut self, metric: &str, arg: &Expr) {
-        const ENDINGS: [&str; 4] = ["_total", "_sum", "_count", "_bucket"];
-        if !ENDINGS.iter().any(|ending| metric.ends_with(ending)) {
-            let message = format!(
-                "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: \
-                 {metric:?}"
-            );
+        if let Some(message) = counter_note(metric) {
             self.annotate(Severity::Info, arg.span, message);
         }
     }
+}
+
+/// Whether an element is a sample of the series itself, and keeps its name.
+pub(crate) fn keeps_name(name: &str) -> bool {
+    matches!(name, "last_over_time" | "first_over_time")
+}
+
+/// What to say about a metric that is taken for a counter, where its name speaks against it.
+pub(crate) fn counter_note(metric: &str) -> Option<String> {
+    const ENDINGS: [&str; 4] = ["_total", "_sum", "_count", "_bucket"];
+    (!ENDINGS.iter().any(|ending| metric.ends_with(ending))).then(|| {
+        format!(
+            "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: \
+             {metric:?}"
+        )
+    })
 }
 
 /// The change over the window, extrapolated from the samples to the bounds of the window.

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use paramedic_model::{Labels, METRIC_NAME, Sample, TimeMs, is_stale};
 
-use super::{Evaluator, Item, Result, duration_ms, unwrap_parens};
+use super::{Evaluator, Item, Query, Result, duration_ms, unwrap_parens};
 use crate::{
     At, Expr, ExprKind, Family, FamilyId, Matcher, NO_VALUE, Origins, RowRef, Selector, Value,
 };
@@ -24,16 +24,20 @@ pub(super) struct SeriesWindow<'s> {
 /// What is done with each series of a range vector.
 type Visit<'v, 'a> = &'v mut dyn FnMut(&mut Evaluator<'a>, SeriesWindow<'_>) -> Result<()>;
 
+/// The moment that a selector or subquery looks at when it is evaluated at `at`.
+pub(crate) fn moment(query: Query, at: TimeMs, modifier: Option<At>, offset_ms: i64) -> TimeMs {
+    let at = match modifier {
+        None => at,
+        Some(At::Time(at)) => at,
+        Some(At::Start) => query.start,
+        Some(At::End) => query.end,
+    };
+    TimeMs(at.0.saturating_sub(offset_ms))
+}
+
 impl<'a> Evaluator<'a> {
-    /// The moment that a selector or subquery looks at when it is evaluated at `at`.
     fn moment(&self, at: TimeMs, modifier: Option<At>, offset_ms: i64) -> TimeMs {
-        let at = match modifier {
-            None => at,
-            Some(At::Time(at)) => at,
-            Some(At::Start) => self.query.start,
-            Some(At::End) => self.query.end,
-        };
-        TimeMs(at.0.saturating_sub(offset_ms))
+        moment(self.query, at, modifier, offset_ms)
     }
 
     pub(super) fn instant_vector(&mut self, selector: &Selector, at: TimeMs) -> Vec<Item> {

@@ -50,7 +50,7 @@ fn civil(seconds: i64) -> Civil {
 }
 
 /// The functions of a moment in seconds since the epoch, by name.
-pub(super) fn calendar_function(name: &str) -> Option<fn(f64) -> f64> {
+pub(crate) fn calendar_function(name: &str) -> Option<fn(f64) -> f64> {
     let field: fn(f64) -> f64 = match name {
         "days_in_month" => |seconds| {
             let civil = civil(seconds as i64);

@@ -1,0 +1,241 @@
+//! The evaluator by columns.
+//!
+//! ```text
+//! selector --> rows and newest values (two flat arrays) --> operators on Vector --> Element
+//!              one pass, survivors only                     symbols, no texts       labels, origins
+//! ```
+//!
+//! It knows the part of the language that rules spend their time in and yields, to the bit and in
+//! the same order, what the plain evaluator (`eval`) yields. It has no errors of its own: whatever
+//! it does not know ([`supports`]), and whatever ends in an error or a rare warning, it *declines*,
+//! and the plain evaluator, which has the words for it, is asked. Of an expression that it knows in
+//! parts only, the plain evaluator asks for these parts ([`Columns::part`], [`Columns::steps`]).
+//!
+//! # Invariants
+//!
+//! - What is not declined is equal to the plain evaluator's in values, order, labels, annotations,
+//!   and the rows of its origins; the property test `columnar` holds this.
+//! - The samples in use are counted as there, so that `samples_max` refuses the same expressions.
+//! - Equal symbols are equal texts. Texts that are not the source's (`label_replace`) stay outside.
+//!
+//! Not here: native histograms, late removal of names, the trace of a traced evaluation.
+
+mod aggregate;
+mod binary;
+mod call;
+mod index;
+mod rows;
+mod select;
+mod steps;
+mod support;
+mod vector;
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+
+use paramedic_model::TimeMs;
+
+use crate::eval::Query;
+use crate::{
+    Annotations, Element, EvalOptions, Expr, ExprKind, Plan, Selector, Severity, Source, Span,
+    UnaryOp, Value,
+};
+
+use rows::Segment;
+pub use rows::SelectorCache;
+use support::supports;
+use vector::Vector;
+
+/// Columns cannot say it: the plain evaluator must.
+#[derive(Debug)]
+struct Declined;
+
+type Result<T, E = Declined> = std::result::Result<T, E>;
+
+/// A value by columns.
+#[derive(Debug)]
+enum Val {
+    Scalar(f64),
+    Vector(Vector),
+}
+
+/// One evaluation by columns.
+pub(crate) struct Columns<'a> {
+    plan: &'a Plan,
+    source: &'a dyn Source,
+    options: &'a EvalOptions,
+    query: Query,
+    annotations: Annotations,
+    /// How many samples the values in use hold.
+    held: usize,
+    /// Whether the same expression is evaluated at several moments.
+    stepping: bool,
+    /// Whether nothing is evaluated by columns any more.
+    declined: bool,
+    /// The rows of each selector: looked up once per evaluation.
+    rows: HashMap<*const Selector, Rc<[Segment]>>,
+    /// Rows that other evaluations have looked up.
+    cache: Option<&'a mut SelectorCache>,
+    /// What [`supports`] says of each expression that was asked for.
+    supported: HashMap<*const Expr, bool>,
+}
+
+impl<'a> Columns<'a> {
+    pub fn new(
+        plan: &'a Plan,
+        source: &'a dyn Source,
+        options: &'a EvalOptions,
+        query: Query,
+        cache: Option<&'a mut SelectorCache>,
+    ) -> Self {
+        Self {
+            plan,
+            source,
+            options,
+            query,
+            annotations: Annotations::default(),
+            held: 0,
+            stepping: false,
+            // A name that goes late stays in the labels until the end: columns drop it at once.
+            declined: options.delayed_name_removal,
+            rows: HashMap::new(),
+            cache,
+            supported: HashMap::new(),
+        }
+    }
+
+    /// What to say about the values that were not declined.
+    pub fn annotations(self) -> Annotations {
+        self.annotations
+    }
+
+    /// The value of the whole expression at one moment.
+    pub fn whole(&mut self, expr: &Expr, at: TimeMs) -> Option<Value> {
+        match self.attempt(expr, 0, |columns| columns.eval(expr, at))? {
+            Val::Scalar(value) => Some(Value::Scalar(value)),
+            Val::Vector(vector) if vector.is_distinct(self.source) => {
+                Some(Value::Vector(self.elements(&vector)))
+            }
+            Val::Vector(_) => None,
+        }
+    }
+
+    /// The elements of an instant vector in a larger expression, around which `held` samples are in
+    /// use.
+    pub fn part(&mut self, expr: &Expr, at: TimeMs, held: usize) -> Option<Vec<Element>> {
+        if matches!(expr.kind, ExprKind::Number { .. } | ExprKind::String(_)) {
+            return None;
+        }
+        match self.attempt(expr, held, |columns| columns.eval(expr, at))? {
+            Val::Scalar(_) => None,
+            Val::Vector(vector) => Some(self.elements(&vector)),
+        }
+    }
+
+    /// Runs `evaluate` where columns know `expr`.
+    fn attempt<T>(
+        &mut self,
+        expr: &Expr,
+        held: usize,
+        evaluate: impl FnOnce(&mut Self) -> Result<T>,
+    ) -> Option<T> {
+        if self.declined || !self.knows(expr) {
+            return None;
+        }
+        self.held = held;
+        let found = evaluate(self);
+        // Asked again, for this expression or a part of it, it would decline for the same reason.
+        self.declined = found.is_err();
+        found.ok()
+    }
+
+    fn knows(&mut self, expr: &Expr) -> bool {
+        let key = std::ptr::from_ref(expr);
+        *self.supported.entry(key).or_insert_with(|| supports(expr))
+    }
+
+    fn elements(&self, vector: &Vector) -> Vec<Element> {
+        let element = |at: usize| {
+            let labels = vector.labels(self.source, at);
+            Element::number(labels, vector.values[at], vector.origins_of(at))
+        };
+        (0..vector.len()).map(element).collect()
+    }
+
+    fn annotate(&mut self, severity: Severity, span: Span, message: String) {
+        self.annotations.add(severity, message, span, self.plan.text());
+    }
+
+    /// Declines where more samples would be in use than allowed.
+    fn check_held(&self, more: usize) -> Result<()> {
+        if self.held + more > self.options.samples_max { Err(Declined) } else { Ok(()) }
+    }
+
+    /// Declines where the evaluation is to stop.
+    fn check_stopped(&self) -> Result<()> {
+        let stop = self.options.stop.as_ref();
+        if stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) { Err(Declined) } else { Ok(()) }
+    }
+
+    fn eval(&mut self, expr: &Expr, at: TimeMs) -> Result<Val> {
+        self.check_stopped()?;
+        let held_before = self.held;
+        let value = match &expr.kind {
+            ExprKind::Number { value, .. } => Val::Scalar(*value),
+            ExprKind::Selector(selector) => Val::Vector(self.instant_vector(selector, at)?),
+            ExprKind::Paren(inner) => self.eval(inner, at)?,
+            ExprKind::Unary(op, inner) => self.unary(*op, inner, at)?,
+            ExprKind::Binary(binary) => self.binary(binary, at)?,
+            ExprKind::Aggregate(aggregate) => Val::Vector(self.aggregate(aggregate, at)?),
+            ExprKind::Call(call) => self.call(call, at)?,
+            ExprKind::String(_) | ExprKind::Range(_) | ExprKind::Subquery(_) => {
+                return Err(Declined);
+            }
+        };
+        self.held = held_before;
+        if let Val::Vector(vector) = &value {
+            self.check_held(vector.len())?;
+            self.held += vector.len();
+        }
+        Ok(value)
+    }
+
+    fn scalar(&mut self, expr: &Expr, at: TimeMs) -> Result<f64> {
+        match self.eval(expr, at)? {
+            Val::Scalar(value) => Ok(value),
+            Val::Vector(_) => Err(Declined),
+        }
+    }
+
+    fn vector(&mut self, expr: &Expr, at: TimeMs) -> Result<Vector> {
+        match self.eval(expr, at)? {
+            Val::Vector(vector) => Ok(vector),
+            Val::Scalar(_) => Err(Declined),
+        }
+    }
+
+    fn unary(&mut self, op: UnaryOp, inner: &Expr, at: TimeMs) -> Result<Val> {
+        match (op, self.eval(inner, at)?) {
+            (UnaryOp::Plus, value) => Ok(value),
+            (UnaryOp::Minus, Val::Scalar(value)) => Ok(Val::Scalar(-value)),
+            (UnaryOp::Minus, Val::Vector(vector)) => {
+                Ok(Val::Vector(self.map(vector, |value| -value)?))
+            }
+        }
+    }
+
+    /// The elements with other values and without their metric names.
+    fn map(&self, mut vector: Vector, apply: impl Fn(f64) -> f64) -> Result<Vector> {
+        for value in &mut vector.values {
+            *value = apply(*value);
+        }
+        vector.drop_names(self.source);
+        self.distinct(vector)
+    }
+
+    /// Declines where two elements have one label set.
+    fn distinct(&self, vector: Vector) -> Result<Vector> {
+        if vector.is_distinct(self.source) { Ok(vector) } else { Err(Declined) }
+    }
+}
