@@ -8,7 +8,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use paramedic_exposition::{Family, Format, Metadata, ScrapedSample, parse_as, write_text};
+use paramedic_exposition::{
+    Family, Format, Layout, Metadata, ScrapedSample, parse, parse_again, parse_as, write_text,
+};
 use paramedic_gotmpl::{Functions, Template, alert_data};
 use paramedic_model::{Labels, METRIC_NAME, Sample, TimeMs};
 use paramedic_promql::{EvalOptions, ParseOptions, Plan, parse_series, parse_with};
@@ -134,12 +136,20 @@ pub fn evaluation(data: &[u8]) {
     }
 }
 
-/// A body of either format: what can be read is written, and reads as the same.
+/// Bodies of either format, with a zero byte between them: what came before changes nothing of what
+/// a body says, and what can be read is written and reads as the same.
 pub fn exposition(data: &[u8]) {
     if data.len() > BYTES_MAX {
         return;
     }
-    let _ = parse_as(Format::OpenMetrics, data);
+    for content_type in ["text/plain", "application/openmetrics-text"] {
+        let mut layout = Layout::default();
+        for body in data.split(|byte| *byte == 0) {
+            let shown = |scrape| format!("{scrape:?}");
+            let again = shown(parse_again(content_type, body, &mut layout));
+            assert_eq!(again, shown(parse(content_type, body)));
+        }
+    }
     let Ok(scrape) = parse_as(Format::Text, data) else { return };
     let written = rewrite(scrape.samples);
     let again = parse_as(Format::Text, written.as_bytes())
