@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use paramedic_model::{Labels, METRIC_NAME, Series, TimeMs};
 use paramedic_promql::{FamilyId, RowRef, Source};
-use paramedic_samples::{SeriesRef, TargetId, Window, WindowOptions};
+use paramedic_samples::{LogOptions, SeriesRef, TargetId, Window, WindowOptions};
 
 const STEP_MS: i64 = 15_000;
 const START_MS: i64 = 1_700_000_000_000;
@@ -144,21 +144,94 @@ fn main() {
         );
     }
     drop(snapshot);
+    drop(window);
+    logged(&targets, scrapes, &mut numbers);
+    by_label_sets(&targets);
+}
 
-    // The same list of label sets again and again, shared and not.
-    let lists: Vec<Vec<Series>> = (0..hosts.min(100))
+/// The same through a log: what it costs, and what a restart takes.
+fn logged(targets: &[TargetId], scrapes: usize, numbers: &mut Numbers) {
+    let dir = std::env::temp_dir().join(format!("window_bench.{}", std::process::id()));
+    let log = LogOptions { checkpoint_bytes: None, ..LogOptions::default() };
+    let options = WindowOptions { log, ..WindowOptions::default() };
+    let (mut window, _) = Window::open(&dir, options.clone()).expect("opens");
+    let mut refs: Vec<Vec<(SeriesRef, f64)>> = (0..targets.len())
+        .map(|host| {
+            let refs = (0..100).map(|index| window.series_ref(&labels(host, index)));
+            refs.map(|series| (series.expect("no limit"), 1.0)).collect()
+        })
+        .collect();
+    let (mut seconds, mut accepted) = (0.0, 0);
+    for scrape in 0..scrapes as i64 {
+        let at = TimeMs(START_MS + scrape * STEP_MS);
+        for samples in &mut refs {
+            for (index, (_, value)) in samples.iter_mut().enumerate() {
+                *value = next(index, *value, numbers);
+            }
+        }
+        let begin = now();
+        for (target, samples) in targets.iter().zip(&refs) {
+            accepted += window.commit_refs(target, at, samples).accepted;
+        }
+        seconds += begin.elapsed().as_secs_f64();
+    }
+    let bytes = dir_bytes(&dir);
+    println!(
+        "logged ingest: {:.2} M samples/s, {:.2} B/sample on disk",
+        accepted as f64 / seconds / 1e6,
+        bytes as f64 / accepted as f64
+    );
+    drop(window);
+    let reopen = |what: &str| {
+        let before = resident_mib();
+        let begin = now();
+        let (window, replayed) = Window::open(&dir, options.clone()).expect("opens");
+        println!(
+            "restart from {what}: {:.2} s, {} series, {:.1} M samples replayed, resident +{:.1} MiB",
+            begin.elapsed().as_secs_f64(),
+            replayed.series,
+            replayed.samples as f64 / 1e6,
+            resident_mib() - before
+        );
+        window
+    };
+    let mut window = reopen("segments");
+    let begin = now();
+    let checkpoint = window.checkpoint().expect("begins").expect("a log");
+    let begun = begin.elapsed().as_secs_f64();
+    checkpoint.write().expect("writes");
+    println!(
+        "checkpoint: {:.4} s to begin, {:.2} s to write, {:.2} B/sample",
+        begun,
+        begin.elapsed().as_secs_f64(),
+        dir_bytes(&dir) as f64 / accepted as f64
+    );
+    drop(window);
+    drop(reopen("a checkpoint"));
+    std::fs::remove_dir_all(&dir).expect("removes");
+}
+
+fn dir_bytes(dir: &std::path::Path) -> u64 {
+    let entries = std::fs::read_dir(dir).expect("reads").flatten();
+    entries.filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.len()).sum()
+}
+
+/// The same list of label sets again and again, shared and not.
+fn by_label_sets(targets: &[TargetId]) {
+    let mut window = Window::default();
+    let lists: Vec<Vec<Series>> = (0..targets.len())
         .map(|host| {
             (0..100).map(|index| Series { labels: labels(host, index), value: 1.0 }).collect()
         })
         .collect();
-    let again: Vec<Vec<Series>> = (0..hosts.min(100))
+    let again: Vec<Vec<Series>> = (0..targets.len())
         .map(|host| {
             (0..100).map(|index| Series { labels: labels(host, index), value: 1.0 }).collect()
         })
         .collect();
     for (what, lists, round) in [("first", &lists, 1), ("shared", &lists, 2), ("equal", &again, 3)]
     {
-        let at = TimeMs(at.0 + round * STEP_MS);
+        let at = TimeMs(START_MS + round * STEP_MS);
         let begin = now();
         let mut accepted = 0;
         for (target, list) in targets.iter().zip(lists) {

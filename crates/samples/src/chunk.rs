@@ -11,7 +11,7 @@
 //!
 //! # Invariants
 //!
-//! - A row in use has a sample in its tail: the newest one.
+//! - Every sample of a row's tail is newer than the packed ones.
 //! - What snapshots share is copied a chunk at a time, and histories only when a tail is packed.
 
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ use std::sync::Arc;
 use paramedic_model::{Histogram, Sample, TimeMs};
 
 use crate::codec::PACK;
-use crate::history::{History, Sealed};
+use crate::history::History;
 
 /// How many rows a chunk has.
 pub(crate) const CHUNK: usize = 16;
@@ -143,10 +143,18 @@ impl Chunk {
         Arc::make_mut(&mut self.history)[row].push(&times[..len], &values[..len])
     }
 
-    /// Adds a packed block, newer than all of the row; `None` where it is none or is not newer.
-    pub fn push_block(&mut self, row: usize, block: Sealed) -> Option<()> {
-        self.pack(row);
-        Arc::make_mut(&mut self.history)[row].push_block(block)
+    /// See [`History::push_block`]; the row has no samples that are not packed.
+    pub fn push_block(
+        &mut self,
+        row: usize,
+        first_at: TimeMs,
+        bytes: &[u8],
+        last: bool,
+    ) -> Option<Sample> {
+        if self.tails[row].len > 0 {
+            return None;
+        }
+        Arc::make_mut(&mut self.history)[row].push_block(first_at, bytes, last)
     }
 
     /// The packed samples of a row.

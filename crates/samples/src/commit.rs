@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::LogError;
+
 /// Who yields a whole set of series each time: a scrape target, or a rule that writes series.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TargetId(Arc<str>);
@@ -36,6 +38,9 @@ pub struct Commit {
     pub accepted: usize,
     /// How many were not.
     pub rejected: Rejected,
+    /// Why the log does not have all that is due: readers see the commit, a restart may not. The next
+    /// commit tries a new file.
+    pub unlogged: Option<LogError>,
 }
 
 impl Commit {
@@ -43,6 +48,7 @@ impl Commit {
     pub fn merge(&mut self, other: Commit) {
         self.changed.extend(other.changed);
         self.accepted += other.accepted;
+        self.unlogged = self.unlogged.take().or(other.unlogged);
         self.rejected.out_of_order += other.rejected.out_of_order;
         self.rejected.duplicate += other.rejected.duplicate;
         self.rejected.expired += other.rejected.expired;

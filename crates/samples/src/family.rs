@@ -77,11 +77,6 @@ impl FamilyRows {
         all && self.columns.iter().filter(used).count() == count
     }
 
-    /// The value of the newest sample of a row.
-    pub fn newest(&self, row: u32) -> f64 {
-        self.newest_value[row as usize]
-    }
-
     /// Whether the row has samples and has not ended.
     pub fn is_live(&self, row: u32) -> bool {
         let row = row as usize;

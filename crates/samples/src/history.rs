@@ -14,10 +14,10 @@ const SEALED_OVERHEAD: usize = 64;
 
 /// A block that never changes again: snapshots share it.
 #[derive(Clone, Debug)]
-pub(crate) struct Sealed {
-    pub first_at: TimeMs,
-    pub last_at: TimeMs,
-    pub bytes: Arc<[u8]>,
+struct Sealed {
+    first_at: TimeMs,
+    last_at: TimeMs,
+    bytes: Arc<[u8]>,
 }
 
 impl Sealed {
@@ -85,37 +85,39 @@ impl History {
         open.memory() as isize - before as isize
     }
 
-    /// Adds a block that was read from elsewhere; `None` where it is not one, or not newer than what
-    /// is there.
-    pub fn push_block(&mut self, block: Sealed) -> Option<()> {
-        let mut last = self.last_at();
-        let first = block.first_at;
-        let mut ordered = true;
-        let (mut end, mut begin) = (None, None);
-        each_pack(&block.bytes, first, |times, _| {
-            begin = begin.or(times.first().copied());
-            end = times.last().copied();
-            for at in times {
-                ordered &= last.is_none_or(|last| last.0 < *at);
-                last = Some(TimeMs(*at));
+    /// Adds a block that was read from elsewhere, where it is the last of its row as the one that
+    /// grows. Gives its newest sample; `None` where it is no block, or not newer than what is there.
+    pub fn push_block(&mut self, first_at: TimeMs, bytes: &[u8], last: bool) -> Option<Sample> {
+        let before = self.sealed.last().map(|block| block.last_at);
+        let (mut newest, mut count, mut ordered) = (None::<Sample>, 0, self.open.is_none());
+        let stream = walk(bytes, first_at, TimeMs(i64::MIN), |times, values| {
+            for (at, value) in times.iter().zip(values) {
+                let previous = newest.map(|sample| sample.at).or(before);
+                ordered &= previous.is_none_or(|previous| previous.0 < *at);
+                newest = Some(Sample { at: TimeMs(*at), value: *value });
             }
+            count += times.len() as u32;
             true
         })?;
-        if !ordered || begin != Some(first.0) || end != Some(block.last_at.0) {
-            return None;
+        let newest = newest.filter(|_| ordered)?;
+        let last_at = newest.at;
+        if last {
+            let bytes = bytes.to_vec();
+            self.open = Some(Box::new(Open { first_at, last_at, stream, count, bytes }));
+        } else {
+            self.sealed.push(Sealed { first_at, last_at, bytes: bytes.into() });
         }
-        self.open = None;
-        self.sealed.push(block);
-        Some(())
+        Some(newest)
     }
 
-    /// The blocks, the one that grows as it is now.
-    pub fn blocks(&self) -> impl Iterator<Item = (TimeMs, TimeMs, &[u8])> {
-        let open = self.open.as_deref();
-        self.sealed
-            .iter()
-            .map(|block| (block.first_at, block.last_at, &*block.bytes))
-            .chain(open.map(|open| (open.first_at, open.last_at, open.bytes.as_slice())))
+    /// The sealed blocks: when each begins, and its bytes.
+    pub fn sealed(&self) -> impl ExactSizeIterator<Item = (TimeMs, &[u8])> {
+        self.sealed.iter().map(|block| (block.first_at, &*block.bytes))
+    }
+
+    /// The block that grows.
+    pub fn open(&self) -> Option<(TimeMs, &[u8])> {
+        self.open.as_deref().map(|open| (open.first_at, open.bytes.as_slice()))
     }
 
     /// Appends the samples with `after < at <= until` to `out`.
@@ -131,7 +133,7 @@ impl History {
             if last_at <= after {
                 continue;
             }
-            each_pack(bytes, first_at, |times, values| {
+            walk(bytes, first_at, after, |times, values| {
                 let from = times.partition_point(|at| *at <= after.0);
                 let to = times.partition_point(|at| *at <= until.0).max(from);
                 let samples = times[from..to].iter().zip(&values[from..to]);
@@ -149,7 +151,7 @@ impl History {
         let (first_at, bytes) =
             open.into_iter().chain(sealed).find(|(first, _)| *first <= until)?;
         let mut found = None;
-        each_pack(bytes, first_at, |times, values| {
+        walk(bytes, first_at, after, |times, values| {
             let to = times.partition_point(|at| *at <= until.0);
             if let Some(index) = to.checked_sub(1) {
                 found = Some(Sample { at: TimeMs(times[index]), value: values[index] });
@@ -174,12 +176,6 @@ impl History {
         oldest.or(self.open.as_ref().map(|open| open.last_at)).is_some_and(|at| at <= horizon)
     }
 
-    /// When the newest packed sample was.
-    fn last_at(&self) -> Option<TimeMs> {
-        let open = self.open.as_ref().map(|open| open.last_at);
-        open.or(self.sealed.last().map(|block| block.last_at))
-    }
-
     /// When the oldest packed sample was.
     pub fn first_at(&self) -> Option<TimeMs> {
         let sealed = self.sealed.first().map(|block| block.first_at);
@@ -193,19 +189,21 @@ impl History {
     }
 }
 
-/// Calls `see` with each pack of a block until it says false; `None` where the bytes are no block.
-fn each_pack(
+/// Calls `see` with each pack of a block that has something after a moment, until it says false, and
+/// gives where the times stand then; `None` where the bytes are no block.
+fn walk(
     bytes: &[u8],
     first_at: TimeMs,
+    after: TimeMs,
     mut see: impl FnMut(&[i64], &[f64]) -> bool,
-) -> Option<()> {
+) -> Option<Stream> {
     let (mut reader, mut stream) = (Reader::new(bytes), Stream::new(first_at.0));
     let mut pack = Unpacked::new();
     while !reader.is_empty() {
-        unpack(&mut reader, &mut stream, &mut pack)?;
-        if !see(pack.times(), pack.values()) {
+        unpack(&mut reader, &mut stream, after.0, &mut pack)?;
+        if !pack.values().is_empty() && !see(pack.times(), pack.values()) {
             break;
         }
     }
-    Some(())
+    Some(stream)
 }

@@ -30,6 +30,11 @@ pub struct SeriesRef {
     pub(crate) generation: u32,
 }
 
+impl SeriesRef {
+    /// No series of any window.
+    pub(crate) const NONE: Self = Self { family: u32::MAX, row: u32::MAX, generation: FREE };
+}
+
 /// What a row that is free has as its generation.
 const FREE: u32 = 0;
 

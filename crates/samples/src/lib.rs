@@ -6,6 +6,7 @@
 //!         └── Snapshot ── families: label columns, newest samples, chunks of rows  (copied on write)
 //!               │           └── chunk: the last samples as they came, packed blocks behind
 //!               └── texts: every label value once
+//! log ── what a restart reads, in a directory that the caller names
 //! ```
 //!
 //! A [`Window`] implements `paramedic_promql::Source`, and so does the [`Snapshot`] that it gives to
@@ -27,6 +28,7 @@ mod commit;
 mod family;
 mod history;
 mod index;
+pub mod log;
 mod snapshot;
 mod store;
 mod symbols;
@@ -34,5 +36,6 @@ mod window;
 
 pub use commit::{Commit, Rejected, TargetId};
 pub use index::SeriesRef;
+pub use log::{Checkpoint, Fsync, LogError, LogOptions, OnDamage, OpenError, Replayed};
 pub use snapshot::Snapshot;
 pub use window::{Window, WindowOptions};

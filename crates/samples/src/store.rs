@@ -8,7 +8,6 @@ use paramedic_promql::{Family, FamilyId, RowRef, Source};
 use crate::Snapshot;
 use crate::chunk::CHUNK;
 use crate::family::{FamilyRows, Outcome, row_bytes};
-use crate::history::Sealed;
 use crate::index::{FamilyIndex, ROW_INDEX_BYTES, RowState, SeriesRef, Shared};
 
 /// What a family takes beside its rows.
@@ -32,11 +31,6 @@ impl Store {
     /// An estimate of the memory in use.
     pub fn bytes(&self) -> usize {
         self.row_bytes + self.shared.symbols.bytes()
-    }
-
-    pub fn find(&self, labels: &Labels) -> Option<SeriesRef> {
-        let family = self.data.by_name.get(labels.value(METRIC_NAME))?.0;
-        self.find_in(family, labels, self.shared.hash_of(labels))
     }
 
     fn find_in(&self, family: u32, labels: &Labels, hash: u64) -> Option<SeriesRef> {
@@ -112,6 +106,11 @@ impl Store {
         &mut self.families[series.family as usize].states[series.row as usize]
     }
 
+    /// The same, to be read.
+    pub fn state(&self, series: SeriesRef) -> &RowState {
+        &self.families[series.family as usize].states[series.row as usize]
+    }
+
     /// The name of the family of a series.
     pub fn name(&self, series: SeriesRef) -> &Arc<str> {
         &self.data.families[series.family as usize].name
@@ -153,12 +152,20 @@ impl Store {
         self.data.families[series.family as usize].histogram(series.row, at)
     }
 
-    /// Adds a packed block to a current series; `None` where it is none, or not newer than what is
-    /// there.
-    pub fn push_block(&mut self, series: SeriesRef, block: Sealed) -> Option<()> {
+    /// Adds a packed block to a current series, the growing one of its row where it is the `last`;
+    /// `None` where it is none, or not newer than what is there.
+    pub fn push_block(
+        &mut self,
+        series: SeriesRef,
+        first_at: TimeMs,
+        bytes: &[u8],
+        last: bool,
+    ) -> Option<()> {
         let family = Arc::make_mut(&mut self.data.families[series.family as usize]);
         let (chunk, row) = family.chunk_mut(series.row);
-        chunk.push_block(row, block)
+        let newest = chunk.push_block(row, first_at, bytes, last)?;
+        family.set_newest(series.row, newest);
+        Some(())
     }
 
     /// Drops every sample that is not after `horizon`, frees the series that have none left, and
@@ -192,6 +199,11 @@ impl Store {
         data.generation += u64::from(freed);
         self.empty_families =
             (0..families.len() as u32).filter(|id| families[*id as usize].in_use() == 0).collect();
+        self.row_bytes = self.count_bytes();
+    }
+
+    /// Estimates the memory anew, after blocks were added.
+    pub fn recount(&mut self) {
         self.row_bytes = self.count_bytes();
     }
 

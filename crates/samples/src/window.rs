@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -6,8 +7,11 @@ use paramedic_model::{Histogram, Labels, Sample, Series, TimeMs, histogram_nan, 
 use paramedic_promql::{Family, FamilyId, RowRef, Source, Symbol};
 
 use crate::family::Outcome;
+use crate::log::{self, Layout, Log};
 use crate::store::Store;
-use crate::{Commit, SeriesRef, Snapshot, TargetId};
+use crate::{
+    Checkpoint, Commit, LogError, LogOptions, OpenError, Replayed, SeriesRef, Snapshot, TargetId,
+};
 
 /// The settings of a window.
 #[derive(Clone, Debug)]
@@ -23,6 +27,8 @@ pub struct WindowOptions {
     /// The memory, by the same estimate, from which on no new series are taken. Known ones go on.
     /// Default: no bound.
     pub memory_limit: Option<usize>,
+    /// How what is committed is logged, where the window has a directory ([`Window::open`]).
+    pub log: LogOptions,
 }
 
 impl Default for WindowOptions {
@@ -32,6 +38,7 @@ impl Default for WindowOptions {
             retention_bytes: None,
             out_of_order: Duration::ZERO,
             memory_limit: None,
+            log: LogOptions::default(),
         }
     }
 }
@@ -47,6 +54,8 @@ struct Target {
     /// The labels of each, where they came as labels: the next list is compared with them, which
     /// for labels that are shared is a comparison of pointers.
     labels: Vec<Labels>,
+    /// Where the log has this list.
+    layout: Layout,
 }
 
 /// The recent samples of all series.
@@ -59,12 +68,63 @@ pub struct Window {
     last_sweep: Option<TimeMs>,
     /// The number of this commit.
     commit: u32,
+    /// Nothing in memory, and while a log is replayed.
+    log: Option<Log>,
+    /// Whether the next commit starts a checkpoint: a commit is logged before it is in memory, so in
+    /// the middle of one they differ.
+    checkpoint_is_due: bool,
 }
 
 impl Window {
     /// An empty window in memory.
     pub fn new(options: WindowOptions) -> Self {
         Self { options, ..Self::default() }
+    }
+
+    /// The window that is logged in `dir`, with what the log has; the directory is made where it is
+    /// not there. One process at a time.
+    ///
+    /// A record at the end of a file that was never completed is cut off: no caller was told that it
+    /// was taken. What `Replayed` says of damage is worth telling a person.
+    ///
+    /// # Errors
+    ///
+    /// The directory is in use, a later version wrote it, it cannot be read or written, or it is
+    /// damaged and the settings say to refuse that.
+    pub fn open(dir: &Path, options: WindowOptions) -> Result<(Self, Replayed), OpenError> {
+        log::open(dir, options)
+    }
+
+    /// Begins a checkpoint of all that was committed so far; the caller writes it, on another thread
+    /// if it likes. `None` where nothing is logged.
+    ///
+    /// # Errors
+    ///
+    /// A new segment could not be begun.
+    pub fn checkpoint(&mut self) -> Result<Option<Checkpoint>, LogError> {
+        let Some(log) = &mut self.log else { return Ok(None) };
+        log.finish_checkpoint(true)?;
+        let targets = self.targets.iter().map(|(target, last)| {
+            let current = last.series.iter().filter(|series| self.store.is_current(**series));
+            (target.clone(), current.copied().collect())
+        });
+        Ok(Some(Checkpoint {
+            dir: log.dir.clone(),
+            number: log.begin_checkpoint()?,
+            data: self.store.data.clone(),
+            targets: targets.collect(),
+            newest_commit: self.newest_commit,
+            aside: Vec::new(),
+        }))
+    }
+
+    /// Forces all that was committed to the disk, whatever the policy.
+    ///
+    /// # Errors
+    ///
+    /// The system could not.
+    pub fn sync(&mut self) -> Result<(), LogError> {
+        self.log.as_ref().map_or(Ok(()), Log::sync)
     }
 
     /// The settings.
@@ -103,8 +163,16 @@ impl Window {
     /// Appends one sample to each of `series`, all at the moment `at`. No series ends by it.
     pub fn append(&mut self, at: TimeMs, series: &[Series]) -> Commit {
         let mut commit = self.begin(at);
+        let mut points = Vec::with_capacity(series.len());
         for series in series {
-            self.append_one(&series.labels, Sample { at, value: series.value }, &mut commit);
+            match self.store.resolve(&series.labels, self.options.memory_limit) {
+                Some(found) => points.push((found, Sample { at, value: series.value })),
+                None => commit.rejected.over_limit += 1,
+            }
+        }
+        self.log_with(&mut commit, |log, store| log.points(store, &points));
+        for (series, sample) in points {
+            self.push(series, sample, &mut commit);
         }
         commit
     }
@@ -139,8 +207,7 @@ impl Window {
             last.labels.truncate(recognized);
             last.labels.append(&mut labels);
         }
-        self.take(&mut last, at, &refs, same, &mut commit);
-        self.targets.insert(target.clone(), last);
+        self.take(target, last, at, &refs, same, &mut commit);
         commit
     }
 
@@ -175,8 +242,7 @@ impl Window {
             samples = &current;
         }
         let same = last.series.iter().eq(samples.iter().map(|(series, _)| series));
-        self.take(&mut last, at, samples, same, &mut commit);
-        self.targets.insert(target.clone(), last);
+        self.take(target, last, at, samples, same, &mut commit);
         commit
     }
 
@@ -184,16 +250,20 @@ impl Window {
     /// are missing end.
     fn take(
         &mut self,
-        last: &mut Target,
+        target: &TargetId,
+        mut last: Target,
         at: TimeMs,
         samples: &[(SeriesRef, f64)],
         same: bool,
         commit: &mut Commit,
     ) {
+        let layout = &mut last.layout;
+        self.log_with(commit, |log, store| log.samples(store, target, layout, same, at, samples));
         for (series, value) in samples {
             self.push(*series, Sample { at, value: *value }, commit);
         }
         if same {
+            self.targets.insert(target.clone(), last);
             return;
         }
         for (series, _) in samples {
@@ -206,11 +276,27 @@ impl Window {
         }
         last.series.clear();
         last.series.extend(samples.iter().map(|(series, _)| series));
+        self.targets.insert(target.clone(), last);
+    }
+
+    /// Logs, and starts a checkpoint where it is time for one. What fails is told with the commit.
+    fn log_with(
+        &mut self,
+        commit: &mut Commit,
+        write: impl FnOnce(&mut Log, &mut Store) -> Result<(), LogError>,
+    ) {
+        let Some(log) = &mut self.log else { return };
+        let done = write(log, &mut self.store).and_then(|()| log.finish_checkpoint(false));
+        self.checkpoint_is_due = log.is_checkpoint_due(self.store.bytes());
+        if let Err(error) = done {
+            commit.unlogged.get_or_insert(error);
+        }
     }
 
     /// Ends every series that `target` yielded last time, and forgets the target.
     pub fn retire_target(&mut self, target: &TargetId, at: TimeMs) -> Commit {
         let mut commit = self.begin(at);
+        self.log_with(&mut commit, |log, _| log.retired(target, at));
         for series in self.targets.remove(target).unwrap_or_default().series {
             if self.store.is_current(series) {
                 self.end(series, at, &mut commit);
@@ -222,9 +308,36 @@ impl Window {
     /// Appends samples of one series, oldest first: what a restore or a test script has.
     pub fn append_samples(&mut self, labels: &Labels, samples: &[Sample]) -> Commit {
         let mut commit = Commit::default();
+        let mut points = Vec::with_capacity(samples.len());
         for sample in samples {
             commit.merge(self.begin(sample.at));
-            self.append_one(labels, *sample, &mut commit);
+            match self.store.resolve(labels, self.options.memory_limit) {
+                Some(series) => {
+                    self.push(series, *sample, &mut commit);
+                    points.push((series, *sample));
+                }
+                None => commit.rejected.over_limit += 1,
+            }
+        }
+        // A series of which all samples expired while the newest were appended has nothing to log.
+        points.retain(|(series, _)| self.store.is_current(*series));
+        self.log_with(&mut commit, |log, store| log.points(store, &points));
+        commit
+    }
+
+    /// Appends samples of series that the caller has asked for before, those of one series oldest
+    /// first. No series ends by it.
+    pub fn append_refs(&mut self, samples: &[(SeriesRef, Sample)]) -> Commit {
+        let Some(newest) = samples.iter().map(|(_, sample)| sample.at).max() else {
+            return Commit::default();
+        };
+        let mut commit = self.begin(newest);
+        let current = samples.iter().filter(|(series, _)| self.store.is_current(*series));
+        let current: Vec<_> = current.copied().collect();
+        commit.rejected.unknown += samples.len() - current.len();
+        self.log_with(&mut commit, |log, store| log.points(store, &current));
+        for (series, sample) in current {
+            self.push(series, sample, &mut commit);
         }
         commit
     }
@@ -239,7 +352,12 @@ impl Window {
         for (at, histogram) in histograms {
             commit.merge(self.begin(*at));
             match self.store.resolve(labels, self.options.memory_limit) {
-                Some(series) => self.push_histogram(series, *at, histogram, &mut commit),
+                Some(series) => {
+                    self.log_with(&mut commit, |log, store| {
+                        log.histogram(store, series, *at, histogram)
+                    });
+                    self.push_histogram(series, *at, histogram, &mut commit);
+                }
                 None => commit.rejected.over_limit += 1,
             }
         }
@@ -263,13 +381,6 @@ impl Window {
             self.store.put_histogram(series, at, histogram.clone());
             // One after another is a change even though what stands for them is the same.
             self.report_change(series, commit);
-        }
-    }
-
-    fn append_one(&mut self, labels: &Labels, sample: Sample, commit: &mut Commit) {
-        match self.store.resolve(labels, self.options.memory_limit) {
-            Some(series) => self.push(series, sample, commit),
-            None => commit.rejected.over_limit += 1,
         }
     }
 
@@ -325,7 +436,19 @@ impl Window {
         if self.options.retention_bytes.is_some_and(|most| self.store.bytes() > most) {
             self.expire_by_bytes(newest);
         }
-        Commit::default()
+        let mut commit = Commit::default();
+        if std::mem::take(&mut self.checkpoint_is_due) {
+            commit.unlogged = self.start_checkpoint().err();
+        }
+        commit
+    }
+
+    fn start_checkpoint(&mut self) -> Result<(), LogError> {
+        let checkpoint = self.checkpoint()?;
+        if let (Some(log), Some(checkpoint)) = (&mut self.log, checkpoint) {
+            log.start(checkpoint);
+        }
+        Ok(())
     }
 
     /// Drops the oldest samples, an eighth of the time that they span at once, until a tenth of the
@@ -340,6 +463,56 @@ impl Window {
                 return;
             }
         }
+    }
+}
+
+/// What a log puts back when it is opened.
+impl Window {
+    pub(crate) fn is_current(&self, series: SeriesRef) -> bool {
+        self.store.is_current(series)
+    }
+
+    pub(crate) fn restore_clock(&mut self, newest_commit: Option<TimeMs>, floor: TimeMs) {
+        self.newest_commit = newest_commit;
+        self.last_sweep = newest_commit;
+        self.store.data.floor = floor;
+    }
+
+    pub(crate) fn restore_target(&mut self, target: TargetId, series: Vec<SeriesRef>) {
+        self.targets.insert(target, Target { series, ..Target::default() });
+    }
+
+    pub(crate) fn restore_block(
+        &mut self,
+        series: SeriesRef,
+        first_at: TimeMs,
+        bytes: &[u8],
+        last: bool,
+    ) -> Option<()> {
+        self.store.push_block(series, first_at, bytes, last)
+    }
+
+    /// `None` where the sample is not the newest of its series.
+    pub(crate) fn restore_sample(&mut self, series: SeriesRef, sample: Sample) -> Option<()> {
+        let outcome = self.store.push(series, sample, TimeMs(i64::MAX));
+        matches!(outcome, Outcome::Changed | Outcome::Unchanged).then_some(())
+    }
+
+    pub(crate) fn restore_histogram(
+        &mut self,
+        series: SeriesRef,
+        at: TimeMs,
+        histogram: Arc<Histogram>,
+    ) {
+        if self.store.is_current(series) {
+            self.store.put_histogram(series, at, histogram);
+        }
+    }
+
+    /// Whatever is committed from now on is logged.
+    pub(crate) fn finish_replay(&mut self, log: Log) {
+        self.store.recount();
+        self.log = Some(log);
     }
 }
 

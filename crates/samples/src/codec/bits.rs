@@ -30,7 +30,7 @@ pub(super) fn width_of(value: u64) -> u8 {
 }
 
 /// How many bytes `count` numbers of `width` bits take.
-fn packed_len(count: usize, width: u8) -> usize {
+pub(super) fn packed_len(count: usize, width: u8) -> usize {
     (count * width as usize).div_ceil(8)
 }
 
@@ -69,11 +69,6 @@ impl<'a> Reader<'a> {
     /// Whether everything was read.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
-    }
-
-    /// How many bytes are left.
-    pub fn len(&self) -> usize {
-        self.bytes.len()
     }
 
     /// The next `count` bytes.

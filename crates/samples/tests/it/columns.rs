@@ -5,16 +5,7 @@ use paramedic_model::{Labels, METRIC_NAME, Sample, TimeMs};
 use paramedic_promql::{Family, FamilyId, NO_VALUE, RowRef, Source, Symbol};
 use paramedic_samples::{Window, WindowOptions};
 
-/// A small generator (a linear congruence): the same numbers in every run.
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % bound
-    }
-}
+use crate::support::Numbers;
 
 /// What stands at the head of `source.rs`, checked on every row.
 fn check_invariants(source: &dyn Source) {
@@ -58,11 +49,23 @@ fn check_invariants(source: &dyn Source) {
 
 #[test]
 fn the_window_keeps_what_a_plain_map_keeps() {
+    check_with_plain_map(42, 400, Duration::ZERO);
+}
+
+#[test]
+fn late_samples_find_their_place_as_in_a_plain_map() {
+    for seed in 0..5 {
+        check_with_plain_map(seed, 200, Duration::from_secs(15));
+    }
+}
+
+fn check_with_plain_map(seed: u64, rounds: i64, out_of_order: Duration) {
     let retention = Duration::from_secs(600);
-    let mut window = Window::new(WindowOptions { retention, ..WindowOptions::default() });
+    let options = WindowOptions { retention, out_of_order, ..WindowOptions::default() };
+    let mut window = Window::new(options);
     let mut plain: BTreeMap<Labels, Vec<Sample>> = BTreeMap::new();
-    let mut numbers = Numbers(42);
-    for round in 0..400 {
+    let (mut numbers, mut newest) = (Numbers(seed), TimeMs(i64::MIN));
+    for round in 0..rounds {
         let at = TimeMs(round * 5000);
         for _ in 0..numbers.below(6) {
             let mut labels = Labels::from([(
@@ -77,10 +80,25 @@ fn the_window_keeps_what_a_plain_map_keeps() {
                 at: at - Duration::from_secs(numbers.below(20)),
                 value: numbers.below(3) as f64,
             };
-            window.append_samples(&labels, &[sample]);
+            let commit = window.append_samples(&labels, &[sample]);
+            newest = newest.max(sample.at);
             let samples = plain.entry(labels).or_default();
-            if samples.last().is_none_or(|last| last.at < sample.at) {
-                samples.push(sample);
+            let is_late = samples.last().is_some_and(|last| last.at > sample.at);
+            match samples.binary_search_by_key(&sample.at, |sample| sample.at) {
+                Ok(index) if samples[index].value == sample.value => {
+                    assert!(commit.accepted == 1 || is_late);
+                }
+                Ok(_) => assert_eq!(commit.accepted, 0),
+                Err(_)
+                    if is_late
+                        && (out_of_order.is_zero() || sample.at <= newest - out_of_order) =>
+                {
+                    assert_eq!(commit.rejected.out_of_order, 1);
+                }
+                Err(index) => {
+                    assert_eq!(commit.accepted, 1);
+                    samples.insert(index, sample);
+                }
             }
         }
         if round % 50 == 0 {
@@ -89,7 +107,7 @@ fn the_window_keeps_what_a_plain_map_keeps() {
     }
     check_invariants(&window);
     // Within the retention nothing is missing and nothing is new.
-    let (after, until) = (TimeMs(399 * 5000) - retention, TimeMs(i64::MAX));
+    let (after, until) = (newest - retention, TimeMs(i64::MAX));
     let mut found: BTreeMap<Labels, Vec<Sample>> = BTreeMap::new();
     for family in (0..window.family_count() as u32).map(FamilyId) {
         for row in 0..window.family(family).row_count() as u32 {
