@@ -12,8 +12,7 @@ use crate::ast::BinaryExpr;
 use crate::eval::binary::{changes_meaning, from_bool, operate};
 use crate::eval::unwrap_parens;
 use crate::{
-    BinaryOp, Cardinality, Expr, ExprKind, Origins, RowRef, Selector, Source, ValueType,
-    VectorMatching,
+    BinaryOp, Cardinality, Expr, ExprKind, Origins, RowRef, Selector, Source, VectorMatching,
 };
 
 /// A comparison of a selector with a number that filters, whichever side the number is on.
@@ -28,7 +27,6 @@ fn filter(binary: &BinaryExpr) -> Option<(&Selector, &Expr, BinaryOp)> {
         BinaryOp::Ge => BinaryOp::Le,
         op => op,
     };
-    let is_number = |side: &Expr| side.value_type() == ValueType::Scalar;
     match (&unwrap_parens(&binary.lhs).kind, &unwrap_parens(&binary.rhs).kind) {
         (ExprKind::Selector(selector), _) if is_number(&binary.rhs) => {
             Some((selector, &binary.rhs, binary.op))
@@ -38,6 +36,19 @@ fn filter(binary: &BinaryExpr) -> Option<(&Selector, &Expr, BinaryOp)> {
         }
         _ => None,
     }
+}
+
+/// Whether an expression is a number that holds no samples while it is evaluated.
+fn is_number(expr: &Expr) -> bool {
+    let number = match &expr.kind {
+        ExprKind::Number { .. }
+        | ExprKind::Paren(_)
+        | ExprKind::Unary(..)
+        | ExprKind::Binary(_) => true,
+        ExprKind::Call(call) => matches!(call.function.name, "time" | "pi"),
+        _ => false,
+    };
+    number && expr.children().into_iter().all(is_number)
 }
 
 /// The labels that elements of two vectors must have in common to match.

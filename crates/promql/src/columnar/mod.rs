@@ -122,11 +122,18 @@ impl<'a> Columns<'a> {
     }
 
     /// The elements of an instant vector in a larger expression, around which `held` samples are in
-    /// use.
-    pub fn part(&mut self, expr: &Expr, at: TimeMs, held: usize) -> Option<Vec<Element>> {
+    /// use; `stepping` says whether it is evaluated at other moments, too.
+    pub fn part(
+        &mut self,
+        expr: &Expr,
+        at: TimeMs,
+        held: usize,
+        stepping: bool,
+    ) -> Option<Vec<Element>> {
         if matches!(expr.kind, ExprKind::Number { .. } | ExprKind::String(_)) {
             return None;
         }
+        self.stepping = stepping;
         match self.attempt(expr, held, |columns| columns.eval(expr, at))? {
             Val::Scalar(_) => None,
             Val::Vector(vector) => Some(self.elements(&vector)),

@@ -108,7 +108,8 @@ impl Columns<'_> {
         })?;
         if is_counter {
             for run in rows.chunk_by(|a, b| a.family == b.family) {
-                if let Some(note) = counter_note(self.source.family(run[0].family).name) {
+                let name = self.source.family(run[0].family).name;
+                if let Some(note) = counter_note(name).filter(|_| !name.is_empty()) {
                     self.annotate(Severity::Info, arg.span, note);
                 }
             }

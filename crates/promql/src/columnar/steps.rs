@@ -35,10 +35,7 @@ impl Columns<'_> {
         held: usize,
     ) -> Option<Vec<ItemSeries>> {
         self.stepping = true;
-        let found =
-            self.attempt(expr, held, |columns| columns.collect(expr, start, step_ms, count));
-        self.stepping = false;
-        found
+        self.attempt(expr, held, |columns| columns.collect(expr, start, step_ms, count))
     }
 
     fn collect(

@@ -269,7 +269,8 @@ impl<'a> Evaluator<'a> {
 
     /// The elements of an instant vector that columns know.
     fn by_columns(&mut self, expr: &Expr, at: TimeMs) -> Option<Vec<Item>> {
-        let elements = self.columns.as_mut()?.part(expr, at, self.held)?;
+        let stepping = self.query.step_ms > 0 || self.subqueries > 0;
+        let elements = self.columns.as_mut()?.part(expr, at, self.held, stepping)?;
         let item =
             |Element { labels, value, origins }| Item { labels, drop_name: false, value, origins };
         Some(elements.into_iter().map(item).collect())

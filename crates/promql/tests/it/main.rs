@@ -1,5 +1,7 @@
 //! The tests of promql over the window of `samples`.
 
+/// The columnar evaluator beside the plain one.
+mod columnar;
 /// Prometheus's own evaluation scripts, and our own in the same format.
 mod conformance;
 /// Published rule files: every expression parses, and prints to what parses again.
