@@ -68,9 +68,11 @@ impl FamilyRows {
     pub fn has_labels(&self, row: u32, labels: &Labels, texts: &Texts) -> bool {
         let mut count = 0;
         let all = labels.iter().filter(|(name, _)| *name != METRIC_NAME).all(|(name, value)| {
+            // Columns mostly stand in the order of the labels, after the first row that had them.
+            let guess = self.columns.get(count).filter(|column| column.name == name);
             count += 1;
-            let column = self.columns.iter().find(|column| column.name == name);
-            let symbol = column.and_then(|column| column.symbol(row));
+            let find = || self.columns.iter().find(|column| column.name == name);
+            let symbol = guess.or_else(find).and_then(|column| column.symbol(row));
             symbol.is_some_and(|symbol| texts.text(symbol) == value)
         });
         let used = |column: &&Column| column.codes[row as usize] != NO_VALUE;

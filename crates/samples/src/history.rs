@@ -26,8 +26,8 @@ impl Sealed {
     }
 }
 
-/// The block that packs are added to.
-#[derive(Clone, Debug)]
+/// The block that packs are added to; empty where the row has none.
+#[derive(Clone, Debug, Default)]
 struct Open {
     first_at: TimeMs,
     last_at: TimeMs,
@@ -37,8 +37,12 @@ struct Open {
 }
 
 impl Open {
+    fn get(&self) -> Option<&Self> {
+        (self.count > 0).then_some(self)
+    }
+
     fn memory(&self) -> usize {
-        size_of::<Self>() + 32 + self.bytes.capacity()
+        self.bytes.capacity() + 16
     }
 }
 
@@ -46,8 +50,8 @@ impl Open {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct History {
     sealed: Vec<Sealed>,
-    /// Boxed, because a series that just began has none.
-    open: Option<Box<Open>>,
+    /// In place: a range mostly reads this block, and each pointer on the way is a wait for memory.
+    open: Open,
 }
 
 impl History {
@@ -55,16 +59,12 @@ impl History {
     /// bytes of memory more that takes.
     pub fn push(&mut self, times: &[i64], values: &[f64]) -> isize {
         let (Some(first), Some(last)) = (times.first(), times.last()) else { return 0 };
-        let before = self.open.as_ref().map_or(0, |open| open.memory());
-        let open = self.open.get_or_insert_with(|| {
-            Box::new(Open {
-                first_at: TimeMs(*first),
-                last_at: TimeMs(*first),
-                stream: Stream::new(*first),
-                count: 0,
-                bytes: Vec::new(),
-            })
-        });
+        let open = &mut self.open;
+        let before = open.memory();
+        if open.count == 0 {
+            open.first_at = TimeMs(*first);
+            open.stream = Stream::new(*first);
+        }
         if open.bytes.capacity() - open.bytes.len() < 32 {
             // Doubling would leave half of it unused: there are as many of these as series.
             open.bytes.reserve_exact(32);
@@ -78,8 +78,8 @@ impl History {
                 last_at: open.last_at,
                 bytes: open.bytes.as_slice().into(),
             });
-            self.open = None;
-            let sealed = self.sealed.last().map_or(0, Sealed::memory);
+            *open = Open::default();
+            let sealed = self.sealed.last().map_or(0, Sealed::memory) + open.memory();
             return sealed as isize - before as isize;
         }
         open.memory() as isize - before as isize
@@ -89,7 +89,7 @@ impl History {
     /// grows. Gives its newest sample; `None` where it is no block, or not newer than what is there.
     pub fn push_block(&mut self, first_at: TimeMs, bytes: &[u8], last: bool) -> Option<Sample> {
         let before = self.sealed.last().map(|block| block.last_at);
-        let (mut newest, mut count, mut ordered) = (None::<Sample>, 0, self.open.is_none());
+        let (mut newest, mut count, mut ordered) = (None::<Sample>, 0, self.open.count == 0);
         let stream = walk(bytes, first_at, TimeMs(i64::MIN), |times, values| {
             for (at, value) in times.iter().zip(values) {
                 let previous = newest.map(|sample| sample.at).or(before);
@@ -103,7 +103,7 @@ impl History {
         let last_at = newest.at;
         if last {
             let bytes = bytes.to_vec();
-            self.open = Some(Box::new(Open { first_at, last_at, stream, count, bytes }));
+            self.open = Open { first_at, last_at, stream, count, bytes };
         } else {
             self.sealed.push(Sealed { first_at, last_at, bytes: bytes.into() });
         }
@@ -117,13 +117,13 @@ impl History {
 
     /// The block that grows.
     pub fn open(&self) -> Option<(TimeMs, &[u8])> {
-        self.open.as_deref().map(|open| (open.first_at, open.bytes.as_slice()))
+        self.open.get().map(|open| (open.first_at, open.bytes.as_slice()))
     }
 
     /// Appends the samples with `after < at <= until` to `out`.
     pub fn range(&self, after: TimeMs, until: TimeMs, out: &mut Vec<Sample>) {
         let from = self.sealed.partition_point(|block| block.last_at <= after);
-        let open = self.open.as_deref();
+        let open = self.open.get();
         let sealed = self.sealed[from..].iter().map(|b| (b.first_at, b.last_at, &*b.bytes));
         let open = open.map(|open| (open.first_at, open.last_at, open.bytes.as_slice()));
         for (first_at, last_at, bytes) in sealed.chain(open) {
@@ -145,8 +145,7 @@ impl History {
 
     /// The newest sample with `after < at <= until`.
     pub fn newest_in(&self, after: TimeMs, until: TimeMs) -> Option<Sample> {
-        let open = self.open.as_deref();
-        let open = open.map(|open| (open.first_at, open.bytes.as_slice()));
+        let open = self.open();
         let sealed = self.sealed.iter().rev().map(|block| (block.first_at, &*block.bytes));
         let (first_at, bytes) =
             open.into_iter().chain(sealed).find(|(first, _)| *first <= until)?;
@@ -165,27 +164,27 @@ impl History {
     pub fn expire(&mut self, horizon: TimeMs) {
         let gone = self.sealed.partition_point(|block| block.last_at <= horizon);
         self.sealed.drain(..gone);
-        if self.open.as_ref().is_some_and(|open| open.last_at <= horizon) {
-            self.open = None;
+        if self.open.last_at <= horizon {
+            self.open = Open::default();
         }
     }
 
     /// Whether [`History::expire`] would drop something.
     pub fn has_expired(&self, horizon: TimeMs) -> bool {
         let oldest = self.sealed.first().map(|block| block.last_at);
-        oldest.or(self.open.as_ref().map(|open| open.last_at)).is_some_and(|at| at <= horizon)
+        oldest.or(self.open.get().map(|open| open.last_at)).is_some_and(|at| at <= horizon)
     }
 
     /// When the oldest packed sample was.
     pub fn first_at(&self) -> Option<TimeMs> {
         let sealed = self.sealed.first().map(|block| block.first_at);
-        sealed.or(self.open.as_ref().map(|open| open.first_at))
+        sealed.or(self.open.get().map(|open| open.first_at))
     }
 
     /// An estimate of the memory behind this value.
     pub fn bytes(&self) -> usize {
         let sealed: usize = self.sealed.iter().map(Sealed::memory).sum();
-        sealed + self.open.as_ref().map_or(0, |open| open.memory())
+        sealed + self.open.memory()
     }
 }
 

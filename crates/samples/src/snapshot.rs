@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use paramedic_model::{Histogram, Sample, TimeMs};
 use paramedic_promql::{Family, FamilyId, RowRef, Source, Symbol};
@@ -19,8 +20,8 @@ pub struct Snapshot {
     pub(crate) texts: Texts,
     /// Samples up to this moment are gone.
     pub(crate) floor: TimeMs,
-    /// Counts the changes of the layout: rows that began, rows that went.
-    pub(crate) generation: u64,
+    /// See [`Source::generation`].
+    generation: u64,
 }
 
 impl Default for Snapshot {
@@ -35,7 +36,16 @@ impl Default for Snapshot {
     }
 }
 
+/// The last generation of any window. One count for all of them, so that what was remembered of one
+/// window is never taken for true of another.
+static GENERATION: AtomicU64 = AtomicU64::new(0);
+
 impl Snapshot {
+    /// Rows began or went.
+    pub(crate) fn renew_generation(&mut self) {
+        self.generation = GENERATION.fetch_add(1, Ordering::Relaxed) + 1;
+    }
+
     /// The number of series that have samples.
     pub fn series_count(&self) -> usize {
         self.families.iter().map(|family| family.series_count()).sum()
@@ -74,5 +84,9 @@ impl Source for Snapshot {
             return None;
         }
         self.families[row.family.0 as usize].histogram(row.row, at).cloned()
+    }
+
+    fn generation(&self) -> Option<u64> {
+        Some(self.generation)
     }
 }

@@ -70,7 +70,7 @@ impl Store {
         }
         // A dictionary entry, and its place in the table of codes.
         self.row_bytes += (dictionary_len(rows) - values) * 20;
-        self.data.generation += 1;
+        self.data.renew_generation();
         Some(SeriesRef { family, row, generation: self.generation })
     }
 
@@ -99,6 +99,16 @@ impl Store {
     pub fn is_current(&self, series: SeriesRef) -> bool {
         let family = self.families.get(series.family as usize);
         family.is_some_and(|family| family.is_current(series))
+    }
+
+    /// Whether this is a current series, the one with these labels.
+    pub fn is_series(&self, series: SeriesRef, labels: &Labels) -> bool {
+        if !self.is_current(series) {
+            return false;
+        }
+        let family = &self.data.families[series.family as usize];
+        *family.name == *labels.value(METRIC_NAME)
+            && family.has_labels(series.row, labels, &self.data.texts)
     }
 
     /// What the writer knows of a current series.
@@ -196,7 +206,9 @@ impl Store {
                 index.reclaim(family, shared, &mut data.texts);
             }
         }
-        data.generation += u64::from(freed);
+        if freed {
+            data.renew_generation();
+        }
         self.empty_families =
             (0..families.len() as u32).filter(|id| families[*id as usize].in_use() == 0).collect();
         self.row_bytes = self.count_bytes();

@@ -47,13 +47,13 @@ impl Default for WindowOptions {
 /// samples so much longer.
 const SWEEPS_PER_RETENTION: u32 = 8;
 
+/// How many series of a target's last list are looked at to find where it goes on.
+const RESYNC_MAX: usize = 64;
+
 /// What a target yielded last time.
 #[derive(Debug, Default)]
 struct Target {
     series: Vec<SeriesRef>,
-    /// The labels of each, where they came as labels: the next list is compared with them, which
-    /// for labels that are shared is a comparison of pointers.
-    labels: Vec<Labels>,
     /// Where the log has this list.
     layout: Layout,
 }
@@ -180,46 +180,35 @@ impl Window {
     /// Appends what `target` yielded at the moment `at`, and ends each series that it yielded last
     /// time and does not yield now. A target that could not be read yields no series, or only `up`.
     ///
-    /// A list with the label sets of last time, in their order, costs no look-up.
+    /// A list with the label sets of last time, in their order, costs a comparison with the rows and
+    /// no look-up; [`Window::commit_refs`] does without that, too.
     pub fn commit_target(&mut self, target: &TargetId, at: TimeMs, series: &[Series]) -> Commit {
         let mut commit = self.begin(at);
-        let mut last = self.targets.remove(target).unwrap_or_default();
+        let last = self.targets.remove(target).unwrap_or_default();
         let mut refs = Vec::with_capacity(series.len());
-        let same = self.recognize(&last, series, &mut refs);
-        if !same {
-            let mut labels = Vec::with_capacity(series.len());
-            for (index, series) in series.iter().enumerate().skip(refs.len()) {
-                let known = last.labels.get(index).is_some_and(|labels| *labels == series.labels)
-                    && self.store.is_current(last.series[index]);
-                let found = match known {
-                    true => Some(last.series[index]),
-                    false => self.store.resolve(&series.labels, self.options.memory_limit),
-                };
-                match found {
-                    Some(found) => {
-                        labels.push(series.labels.clone());
-                        refs.push((found, series.value));
-                    }
-                    None => commit.rejected.over_limit += 1,
-                }
+        // Where the next series is expected in the list of last time.
+        let mut expected = 0;
+        for Series { labels, value } in series {
+            let known = last.series.get(expected).copied();
+            if let Some(known) = known.filter(|known| self.store.is_series(*known, labels)) {
+                expected += 1;
+                refs.push((known, *value));
+                continue;
             }
-            let recognized = refs.len() - labels.len();
-            last.labels.truncate(recognized);
-            last.labels.append(&mut labels);
+            let Some(found) = self.store.resolve(labels, self.options.memory_limit) else {
+                commit.rejected.over_limit += 1;
+                continue;
+            };
+            refs.push((found, *value));
+            // Some that were there are missing, mostly: after them the lists are the same again.
+            let rest = last.series.get(expected..).unwrap_or_default();
+            if let Some(skipped) = rest.iter().take(RESYNC_MAX).position(|known| *known == found) {
+                expected += skipped + 1;
+            }
         }
+        let same = last.series.iter().eq(refs.iter().map(|(series, _)| series));
         self.take(target, last, at, &refs, same, &mut commit);
         commit
-    }
-
-    /// Takes series from the front of the list while they are those of last time; whether all are.
-    fn recognize(&self, last: &Target, now: &[Series], refs: &mut Vec<(SeriesRef, f64)>) -> bool {
-        for ((labels, known), series) in last.labels.iter().zip(&last.series).zip(now) {
-            if *labels != series.labels || !self.store.is_current(*known) {
-                return false;
-            }
-            refs.push((*known, series.value));
-        }
-        last.series.len() == now.len() && last.labels.len() == now.len()
     }
 
     /// As [`Window::commit_target`], of series that the caller has asked for before: no label set is
@@ -231,8 +220,7 @@ impl Window {
         samples: &[(SeriesRef, f64)],
     ) -> Commit {
         let mut commit = self.begin(at);
-        let mut last = self.targets.remove(target).unwrap_or_default();
-        last.labels = Vec::new();
+        let last = self.targets.remove(target).unwrap_or_default();
         let current: Vec<(SeriesRef, f64)>;
         let mut samples = samples;
         if !samples.iter().all(|(series, _)| self.store.is_current(*series)) {
@@ -543,5 +531,9 @@ impl Source for Window {
 
     fn histogram(&self, row: RowRef, at: TimeMs) -> Option<Arc<Histogram>> {
         self.store.data.histogram(row, at)
+    }
+
+    fn generation(&self) -> Option<u64> {
+        self.store.data.generation()
     }
 }

@@ -38,7 +38,7 @@ const SCALES: [f64; 4] = [1.0, 10.0, 100.0, 1000.0];
 const WHOLE_MAX: u64 = 1 << 53;
 
 /// Where the times of a run of packs stand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Stream {
     /// When the last sample was.
     last_at: i64,

@@ -192,3 +192,24 @@ fn samples_of_a_script_are_appended_as_they_are() {
     assert_eq!(changed(&commit), [""]);
     assert_eq!(samples(&window, ""), [r#"{a="b"} 0:1 60:2"#]);
 }
+
+#[test]
+fn a_generation_stands_for_one_layout_of_rows() {
+    let (mut window, mut other) = (Window::default(), Window::default());
+    assert_eq!(window.generation(), other.generation());
+    window.append(at(10), &[up(1.0)]);
+    other.append(at(10), &[up(1.0)]);
+    let first = window.generation();
+    assert_ne!(first, other.generation());
+    let snapshot = window.snapshot();
+    window.append(at(20), &[up(0.0)]);
+    assert_eq!((window.generation(), snapshot.generation()), (first, first));
+    window.append(at(20), &[service("dns", 1.0)]);
+    assert_ne!(window.generation(), first);
+    assert_eq!(snapshot.generation(), first);
+    // A row that goes is another layout as well.
+    let second = window.generation();
+    window.append(at(8000), &[up(1.0)]);
+    window.append(at(8500), &[up(1.0)]);
+    assert_ne!(window.generation(), second);
+}
