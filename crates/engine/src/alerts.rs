@@ -51,6 +51,7 @@ impl Alerts {
     pub fn restore(
         mut groups: Vec<Group>,
         rows: &BTreeMap<String, GroupRow>,
+        options: EvalOptions,
         external_labels: Labels,
         external_url: String,
         now: TimeMs,
@@ -62,7 +63,7 @@ impl Alerts {
         }
         Self {
             groups,
-            options: EvalOptions::default(),
+            options,
             external_labels,
             external_url,
             kept: BTreeMap::new(),

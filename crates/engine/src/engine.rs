@@ -8,7 +8,9 @@ use paramedic_incident::{
 };
 use paramedic_journal::{Batch, Event as Record, Journal, JournalError};
 use paramedic_model::{Clock, IncidentId, Labels, Redactor, TimeMs};
-use paramedic_samples::{TargetId, Window, WindowOptions};
+use paramedic_promql::EvalOptions;
+use paramedic_samples::{Commit, TargetId, Window, WindowOptions};
+use paramedic_scrape::remote_write::WrittenSeries;
 use paramedic_scrape::{Scraped, Target, collect_forever};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -53,6 +55,8 @@ pub struct Setup {
     pub freezes: Vec<Freeze>,
     /// How samples are kept.
     pub window: WindowOptions,
+    /// How expressions are evaluated, those of rules and those of queries.
+    pub eval: EvalOptions,
     /// What a bundle says of versions: `paramedic`, the kinds.
     pub versions: Vec<(String, String)>,
 }
@@ -131,10 +135,11 @@ impl Engine {
             }
         }
         let now = setup.clock.now();
-        let Setup { groups, external_labels, external_url, .. } = &mut setup;
+        let Setup { groups, external_labels, external_url, eval, .. } = &mut setup;
         let alerts = Alerts::restore(
             std::mem::take(groups),
             &contents.groups,
+            eval.clone(),
             external_labels.clone(),
             external_url.clone(),
             now,
@@ -247,6 +252,12 @@ impl Engine {
                     self.batch.groups.extend(self.alerts.waits(now));
                 }
             }
+            Some(Input::Written(series, reply)) => {
+                let commit = self.append(&series, now);
+                self.write()?;
+                // Whoever sent them may have gone; they are kept all the same.
+                let _ = reply.send(commit);
+            }
             Some(Input::Done(id, done)) => self.take_back(id, done, now),
             Some(Input::Command(command, reply)) => {
                 let result = self.obey(command, now);
@@ -293,6 +304,27 @@ impl Engine {
                 }
             }
         }
+    }
+
+    /// Commits samples that somebody sent. What was refused is for the sender to hear.
+    fn append(&mut self, series: &[WrittenSeries], now: TimeMs) -> Commit {
+        let mut commit = Commit::default();
+        for WrittenSeries { labels, samples, histograms } in series {
+            let (mut samples, mut histograms) = (&samples[..], &histograms[..]);
+            // In the order of time: where a number follows, no histogram before it may come late.
+            while !(samples.is_empty() && histograms.is_empty()) {
+                let next = histograms.first().map_or(TimeMs(i64::MAX), |(at, _)| *at);
+                let count = samples.iter().take_while(|sample| sample.at <= next).count();
+                commit.merge(self.window.append_samples(labels, &samples[..count]));
+                samples = &samples[count..];
+                let next = samples.first().map_or(TimeMs(i64::MAX), |sample| sample.at);
+                let count = histograms.iter().take_while(|(at, _)| *at <= next).count();
+                commit.merge(self.window.append_histograms(labels, &histograms[..count]));
+                histograms = &histograms[count..];
+            }
+        }
+        self.alerts.changed(&commit.changed, now);
+        commit
     }
 
     /// Runs the groups that are due, and lets their alerts open and move incidents.
@@ -613,7 +645,7 @@ impl Engine {
     }
 
     /// The settings of expressions.
-    pub fn eval_options(&self) -> &paramedic_promql::EvalOptions {
+    pub fn eval_options(&self) -> &EvalOptions {
         self.alerts.options()
     }
 

@@ -1,6 +1,9 @@
 use paramedic_incident::{Fresh, Input as IncidentInput};
 use paramedic_model::IncidentId;
+use paramedic_promql::EvalOptions;
+use paramedic_samples::{Commit, Snapshot};
 use paramedic_scrape::Scraped;
+use paramedic_scrape::remote_write::WrittenSeries;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::Engine;
@@ -9,6 +12,8 @@ use crate::Engine;
 pub(crate) enum Input {
     /// A target was collected.
     Scraped(Scraped),
+    /// Somebody sent samples.
+    Written(Vec<WrittenSeries>, oneshot::Sender<Commit>),
     /// A worker is done.
     Done(IncidentId, Done),
     /// A person wants something of an incident.
@@ -97,6 +102,28 @@ impl Handle {
         let (reply, answer) = oneshot::channel();
         self.inputs.send(Input::Command(command, reply)).await.map_err(|_| Stopped)?;
         answer.await.map_err(|_| Stopped)
+    }
+
+    /// Commits samples that were sent, and wakes the groups that read them. What it says was accepted
+    /// is in the window, and all that the window promises of a scrape holds for it.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`]; then some may have been taken.
+    pub async fn append(&self, series: Vec<WrittenSeries>) -> Result<Commit, Stopped> {
+        let (reply, answer) = oneshot::channel();
+        self.inputs.send(Input::Written(series, reply)).await.map_err(|_| Stopped)?;
+        answer.await.map_err(|_| Stopped)
+    }
+
+    /// The samples as they are now, and the settings of expressions: an evaluation on them holds up
+    /// nobody.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`].
+    pub async fn snapshot(&self) -> Result<(Snapshot, EvalOptions), Stopped> {
+        self.read(|engine| (engine.window().snapshot(), engine.eval_options().clone())).await
     }
 
     /// A number that grows whenever something that a page shows has changed.

@@ -158,11 +158,12 @@ pub fn setup(
         systems: Systems::new(watched),
         groups: groups.collect(),
         external_labels: config.global.external_labels.iter().collect(),
-        external_url: format!("http://{}", config.listen),
+        external_url: format!("http://{}", config.server.listen),
         pages: loaded.pages,
         policy: config.policy.clone(),
         freezes: config.freezes.clone(),
         window: WindowOptions { retention: config.retention, ..WindowOptions::default() },
+        eval: config.eval_options(),
         versions,
     })
 }

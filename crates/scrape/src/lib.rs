@@ -2,10 +2,12 @@
 //!
 //! [`collect_forever`] runs one target: collect, label, send, sleep. What it sends always says
 //! whether the target could be looked at: a failure is `up 0` and a reason, never a gap.
+//! [`remote_write`] reads what another Prometheus sends.
 //!
 //! Not here: where samples are kept, and what they mean.
 
 mod http;
+pub mod remote_write;
 mod target;
 
 pub use http::HttpCollector;

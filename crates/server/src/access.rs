@@ -51,9 +51,8 @@ impl Access {
             (Some(host), None) => host.to_str().ok(),
             _ => None,
         };
-        let is_ours = |name: &str| self.hosts.iter().any(|ours| ours.eq_ignore_ascii_case(name));
-        let absolute = uri.authority().is_none_or(|authority| is_ours(authority.as_str()));
-        if absolute && host.is_some_and(is_ours) {
+        let absolute = uri.authority().is_none_or(|authority| self.is_ours(authority.as_str()));
+        if absolute && host.is_some_and(|host| self.is_ours(host)) {
             return Ok(());
         }
         Err(Problem::new(
@@ -71,6 +70,23 @@ impl Access {
                 Err(unauthorized("the API is read with the header `Authorization: Bearer TOKEN`"))
             }
         }
+    }
+
+    /// That no other site's page asks. A browser says who asks; programs say nothing.
+    pub fn check_site(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        let site = fetch_site(headers).is_none_or(|site| matches!(site, "same-origin" | "none"));
+        let origin = headers.get(header::ORIGIN).is_none_or(|origin| {
+            let name = origin.to_str().ok().and_then(|origin| origin.strip_prefix("http://"));
+            name.is_some_and(|name| self.is_ours(name))
+        });
+        match site && origin {
+            true => Ok(()),
+            false => Err(Problem::forbidden("pages of other sites may not read this server")),
+        }
+    }
+
+    fn is_ours(&self, name: &str) -> bool {
+        self.hosts.iter().any(|ours| ours.eq_ignore_ascii_case(name))
     }
 
     /// That a program may change something: it has the token.

@@ -7,6 +7,7 @@ use tokio::sync::Semaphore;
 
 use crate::access::Access;
 use crate::problem::Problem;
+use crate::prometheus::{Prometheus, PrometheusOptions};
 use crate::workbench::Workbench;
 
 /// How many readers may listen to what changes.
@@ -22,6 +23,7 @@ struct Inner {
     access: Access,
     workbench: Option<Arc<dyn Workbench>>,
     streams: Arc<Semaphore>,
+    prometheus: Prometheus,
 }
 
 impl App {
@@ -30,9 +32,11 @@ impl App {
         clock: Arc<dyn Clock>,
         access: Access,
         workbench: Option<Arc<dyn Workbench>>,
+        prometheus: PrometheusOptions,
     ) -> Self {
         let streams = Arc::new(Semaphore::new(EVENT_STREAMS_MAX));
-        Self(Arc::new(Inner { handle, clock, access, workbench, streams }))
+        let prometheus = Prometheus::new(prometheus, clock.now());
+        Self(Arc::new(Inner { handle, clock, access, workbench, streams, prometheus }))
     }
 
     /// What `view` makes of the engine's state now.
@@ -54,6 +58,11 @@ impl App {
 
     pub fn access(&self) -> &Access {
         &self.0.access
+    }
+
+    /// What Prometheus's API keeps between requests.
+    pub fn prometheus(&self) -> &Prometheus {
+        &self.0.prometheus
     }
 
     /// The lab's bench; a problem where this is no lab.

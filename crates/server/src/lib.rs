@@ -1,4 +1,4 @@
-//! The JSON API and the pages: what people and programs see of a running engine.
+//! The JSON API, Prometheus's API and the pages: what people and programs see of a running engine.
 //!
 //! ```text
 //!   browser --Host, Origin, form key--+                    +--> pages (HTML, without JavaScript)
@@ -19,6 +19,8 @@
 //! - Every request must name this server in `Host`, which keeps out names that were pointed here.
 //! - Pages may be read by whoever is on this machine, and framed by nobody.
 //! - The JSON API is read with the token, or by the server's own pages.
+//! - Prometheus's API is read by whoever is on this machine, and by no other site's page; samples are
+//!   taken from whoever has the token, where the configuration says so.
 //! - Changes need the token, or a form that a page of this server made: `Origin` is checked, and the
 //!   form carries a key that only pages of this server hold.
 //!
@@ -28,7 +30,7 @@
 //! - Texts of systems, labels and people are escaped; Markdown runs nothing.
 //! - Nothing is changed by `GET`.
 //!
-//! Not here: Prometheus's API, TLS, accounts.
+//! Not here: TLS, accounts.
 
 mod access;
 mod api;
@@ -39,10 +41,12 @@ mod markdown;
 mod pages;
 mod plot;
 mod problem;
+mod prometheus;
 mod server;
 mod view;
 mod words;
 mod workbench;
 
+pub use prometheus::PrometheusOptions;
 pub use server::{Server, ServerOptions, router};
 pub use workbench::{Breakable, Workbench};

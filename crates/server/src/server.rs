@@ -21,6 +21,7 @@ use tokio::task::JoinSet;
 use crate::access::Access;
 use crate::app::App;
 use crate::problem::Problem;
+use crate::prometheus::{self, PrometheusOptions};
 use crate::workbench::Workbench;
 use crate::{api, assets, forms, pages};
 
@@ -61,6 +62,16 @@ pub struct ServerOptions {
     pub listen: Address,
     /// In the lab, what can be broken.
     pub workbench: Option<Arc<dyn Workbench>>,
+    /// Of Prometheus's API.
+    pub prometheus: PrometheusOptions,
+}
+
+impl ServerOptions {
+    /// On a free port of this machine, with `token` for programs.
+    pub fn new(token: Secret) -> Self {
+        let listen = Address::new("127.0.0.1", 0);
+        Self { token, listen, workbench: None, prometheus: PrometheusOptions::default() }
+    }
 }
 
 /// API and pages on a socket.
@@ -81,7 +92,7 @@ impl Server {
         clock: Arc<dyn Clock>,
         options: ServerOptions,
     ) -> io::Result<Server> {
-        let ServerOptions { token, listen, workbench } = options;
+        let listen = &options.listen;
         let at = |error: io::Error| io::Error::new(error.kind(), format!("{listen}: {error}"));
         let listener = TcpListener::bind((listen.host.as_str(), listen.port)).await.map_err(at)?;
         let bound = listener.local_addr().map_err(at)?;
@@ -95,7 +106,7 @@ impl Server {
             ));
         }
         let address = Address::new(bound.ip().to_string(), bound.port());
-        let router = router(handle, clock, &address, token, workbench);
+        let router = router(handle, clock, &address, options);
         Ok(Server { listener, address, router })
     }
 
@@ -153,10 +164,10 @@ pub fn router(
     handle: Handle,
     clock: Arc<dyn Clock>,
     address: &Address,
-    token: Secret,
-    workbench: Option<Arc<dyn Workbench>>,
+    options: ServerOptions,
 ) -> Router {
-    let app = App::new(handle, clock, Access::new(token, address), workbench);
+    let ServerOptions { token, workbench, prometheus, .. } = options;
+    let app = App::new(handle, clock, Access::new(token, address), workbench, prometheus);
     Router::new()
         .route("/", get(pages::home::show))
         .route("/incidents", get(pages::home::moved))
@@ -173,6 +184,7 @@ pub fn router(
         .route("/-/healthy", get(api::healthy))
         .route("/-/ready", get(api::ready))
         .nest("/api/paramedic/v1", api::routes(&app))
+        .nest("/api/v1", prometheus::routes(&app))
         .fallback(async || Problem::missing("there is no such page"))
         .method_not_allowed_fallback(async || {
             Problem::new(
@@ -187,15 +199,17 @@ pub fn router(
 
 /// Around every request: checks whom it means, makes problems readable, and adds the headers.
 async fn dress(State(app): State<App>, request: Request, next: Next) -> Response {
-    let is_api = request.uri().path().starts_with("/api/");
+    let path = request.uri().path();
+    let (is_api, is_prometheus) = (path.starts_with("/api/"), path.starts_with("/api/v1/"));
     let mut response = match app.access().check_host(request.uri(), request.headers()) {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     };
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
-        let dressed = match is_api {
-            true => api::problem(&problem),
-            false => pages::problem(&app, &problem).await,
+        let dressed = match (is_api, is_prometheus) {
+            (_, true) => prometheus::problem(&problem),
+            (true, false) => api::problem(&problem),
+            (false, false) => pages::problem(&app, &problem).await,
         };
         // What the router said besides, `Allow` for one, stays.
         let (parts, body) = dressed.into_parts();

@@ -103,7 +103,7 @@ async fn lab(args: LabArgs) -> anyhow::Result<ExitCode> {
         bench.inject(fault)?;
     }
     let listen = Address::new(args.listen.ip().to_string(), args.listen.port());
-    let options = ServerOptions { token, listen, workbench: Some(bench) };
+    let options = ServerOptions { listen, workbench: Some(bench), ..ServerOptions::new(token) };
     let server = Server::bind(handle, clock, options).await?;
     eprintln!("paramedic lab: open http://{}/ and break something", server.address());
     eprintln!("  time runs {} times as fast; Ctrl-C ends it and leaves nothing behind", args.speed);

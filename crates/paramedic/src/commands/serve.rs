@@ -8,7 +8,7 @@ use paramedic_engine::Engine;
 use paramedic_integration::{Environment, OsProcesses, ScaledClock, TcpTransport};
 use paramedic_journal::SqliteJournal;
 use paramedic_model::{Redactor, Secret};
-use paramedic_server::{Server, ServerOptions};
+use paramedic_server::{PrometheusOptions, Server, ServerOptions};
 
 use crate::config::Config;
 use crate::{assembly, exit, kinds};
@@ -58,7 +58,16 @@ pub fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
         let token = write_token(&config.data_dir)?;
         let setup = assembly::setup(&config, loaded, &environment, Box::new(journal))?;
         let (handle, running) = Engine::start(setup)?;
-        let options = ServerOptions { token, listen: config.listen.clone(), workbench: None };
+        let options = ServerOptions {
+            listen: config.server.listen.clone(),
+            prometheus: PrometheusOptions {
+                query_timeout: config.query.timeout,
+                query_concurrency: config.query.concurrency,
+                remote_write: config.server.remote_write,
+                retention: config.retention,
+            },
+            ..ServerOptions::new(token)
+        };
         let server = Server::bind(handle, environment.clock.clone(), options).await?;
         eprintln!("paramedic: pages and API on http://{}/", server.address());
         tokio::select! {

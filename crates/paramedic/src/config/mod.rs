@@ -6,6 +6,7 @@
 
 mod guards;
 mod scrape;
+mod serving;
 mod systems;
 mod yaml;
 
@@ -17,11 +18,11 @@ use std::time::Duration;
 use paramedic_catalog::Catalog;
 use paramedic_engine::Freeze;
 use paramedic_incident::Policy;
-use paramedic_integration::Address;
 use paramedic_model::parse_duration;
 use paramedic_yaml::{Key, Place};
 
 pub use scrape::{HttpScrape, Scheme};
+pub use serving::{QueryConfig, ServerConfig};
 pub use systems::{Contact, SystemConfig};
 use yaml::{Mistake, Node, Read as _, Table};
 
@@ -51,8 +52,10 @@ pub struct Config {
     pub freezes: Vec<Freeze>,
     /// Where the journal and the token file are.
     pub data_dir: PathBuf,
-    /// Where API and pages are served. Always a loopback address.
-    pub listen: Address,
+    /// Where API and pages are served, and what they take.
+    pub server: ServerConfig,
+    /// What expressions may cost.
+    pub query: QueryConfig,
     /// How long samples are kept.
     pub retention: Duration,
 }
@@ -183,7 +186,8 @@ impl Reader<'_> {
             Some(node) => self.path(node.text("data_dir")?),
             None => Config::default().data_dir,
         };
-        let listen = self.listen(table.get("server"));
+        let server = self.server(table.get("server"));
+        let query = self.query(table.get("query"));
         let retention = self.duration(table.get("retention"), "retention");
         let retention = retention.unwrap_or(Config::default().retention);
         const LATER: [(&str, &str); 6] = [
@@ -207,7 +211,8 @@ impl Reader<'_> {
             policy,
             freezes,
             data_dir,
-            listen,
+            server,
+            query,
             retention,
         })
     }
@@ -232,32 +237,6 @@ impl Reader<'_> {
         let external_labels = self.map(table.get("external_labels"), "external_labels");
         self.mistakes.extend(table.unknown());
         Ok(Global { scrape_interval, scrape_timeout, evaluation_interval, external_labels })
-    }
-
-    fn listen(&mut self, node: Option<&Node>) -> Address {
-        let default = Config::default().listen;
-        let Some(node) = node else { return default };
-        let read = |reader: &mut Self| {
-            let mut table = Table::new(node, "server")?;
-            let address = match table.get("listen") {
-                Some(node) => {
-                    let text = node.text("listen")?;
-                    let address = Address::parse(text).map_err(|e| node.mistake(e.to_string()))?;
-                    let ip = address.host.parse::<std::net::IpAddr>();
-                    if !ip.is_ok_and(|ip| ip.is_loopback()) {
-                        let message = "`listen` must be a loopback address such as 127.0.0.1:9190: \
-                                       there are no user accounts yet";
-                        return Err(node.mistake(message));
-                    }
-                    address
-                }
-                None => default.clone(),
-            };
-            reader.mistakes.extend(table.unknown());
-            Ok(address)
-        };
-        let result = read(self);
-        self.note(result).unwrap_or(default)
     }
 
     fn path(&self, text: &str) -> PathBuf {
@@ -367,7 +346,8 @@ impl Default for Config {
             policy: Policy::default(),
             freezes: Vec::new(),
             data_dir: PathBuf::from("paramedic-data"),
-            listen: Address::new("127.0.0.1", 9190),
+            server: ServerConfig::default(),
+            query: QueryConfig::default(),
             retention: Duration::from_secs(2 * 3600),
         }
     }

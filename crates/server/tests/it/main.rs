@@ -20,3 +20,6 @@ mod pages;
 
 /// The server on a real socket.
 mod sockets;
+
+/// Prometheus's API as its clients meet it: requests and exact answers.
+mod prometheus;

@@ -16,7 +16,7 @@ fn run<T>(test: impl Future<Output = T>) -> T {
 async fn bind(host: &str, port: u16) -> std::io::Result<Server> {
     let world = World::new().await;
     let listen = Address::new(host, port);
-    let options = ServerOptions { token: Secret::new(TOKEN), listen, workbench: None };
+    let options = ServerOptions { listen, ..ServerOptions::new(Secret::new(TOKEN)) };
     Server::bind(world.handle.clone(), world.clock.clone(), options).await
 }
 

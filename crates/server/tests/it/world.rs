@@ -22,11 +22,12 @@ use paramedic_journal::{Batch, Event as Record, Journal, MemoryJournal};
 use paramedic_model::{
     BoxFuture, Clock, IncidentId, Labels, Redactor, Secret, Series, SystemName, TimeMs,
 };
+use paramedic_promql::EvalOptions;
 use paramedic_rules::{Group, GroupDefaults, RuleFile};
 use paramedic_runbook::Runbook;
 use paramedic_samples::WindowOptions;
 use paramedic_scrape::Target;
-use paramedic_server::{Workbench, router};
+use paramedic_server::{PrometheusOptions, ServerOptions, Workbench, router};
 use paramedic_testkit::VIRTUAL_EPOCH;
 
 /// The token that programs show.
@@ -291,13 +292,16 @@ impl World {
             policy: Policy::default(),
             freezes: Vec::new(),
             window: WindowOptions::default(),
+            eval: EvalOptions::default(),
             versions: vec![("Paramedic".to_owned(), "0.0.0".to_owned())],
         };
         let (handle, running) = Engine::start(setup).expect("the journal can be read");
         tokio::spawn(running);
         let address = Address::parse(HOST).expect("an address");
-        let token = Secret::new(TOKEN);
-        let router = router(handle.clone(), clock.clone(), &address, token, workbench);
+        let prometheus = PrometheusOptions { remote_write: true, ..PrometheusOptions::default() };
+        let options =
+            ServerOptions { workbench, prometheus, ..ServerOptions::new(Secret::new(TOKEN)) };
+        let router = router(handle.clone(), clock.clone(), &address, options);
         Self { handle, clock, client: Client { router }, thing }
     }
 

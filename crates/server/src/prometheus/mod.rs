@@ -1,0 +1,169 @@
+//! Prometheus's HTTP API: what Grafana, `promtool query` and a sending Prometheus call.
+//!
+//! ```text
+//! request --site, token--> params --> plan --place, deadline--> evaluation on a snapshot --> JSON
+//!                                                               (a thread of its own)
+//! ```
+//!
+//! Parameters, shapes, numbers and error texts are Prometheus 3's. What differs, and why:
+//!
+//! - Other sites' pages get nothing: no CORS headers are sent, and a request that a browser says is
+//!   another site's is refused. Everything else on this machine may read, as it may read the pages.
+//! - Samples are taken where the configuration says so, from whoever has the token.
+//! - A body of a query is at most [`QUERY_BODY_BYTES_MAX`] long.
+//!
+//! # Invariants
+//!
+//! - A query never holds up the engine: it reads a snapshot, in a thread of its own.
+//! - A query that is over time, or whose asker has gone, is stopped, and its place is free again only
+//!   when it has stopped.
+//! - A write is acknowledged after the engine has committed it.
+//!
+//! Not here: rules, alerts and targets; federation; remote read.
+
+mod answer;
+mod json;
+mod labels;
+mod params;
+mod query;
+mod status;
+mod write;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use paramedic_model::TimeMs;
+use paramedic_promql::{EvalOptions, Source};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
+
+use crate::app::App;
+use crate::problem::Problem;
+use answer::{Failure, Success};
+
+pub(crate) use answer::problem;
+
+/// The longest body of a query, in bytes.
+const QUERY_BODY_BYTES_MAX: usize = 1 << 20;
+/// The longest body of a write, in bytes, compressed or not.
+const WRITE_BYTES_MAX: usize = 32 << 20;
+/// How many writes are read at once; more wait.
+const WRITES_MAX: usize = 8;
+
+/// The settings of Prometheus's API.
+#[derive(Clone, Debug)]
+pub struct PrometheusOptions {
+    /// How long a query may take, waiting included. Default: 2 min.
+    pub query_timeout: Duration,
+    /// How many queries are evaluated at once; more wait. Default: 20.
+    pub query_concurrency: usize,
+    /// Whether samples are taken by remote write, from whoever has the token. Default: no.
+    pub remote_write: bool,
+    /// How long samples are kept, to be told. Default: 2 h.
+    pub retention: Duration,
+}
+
+impl Default for PrometheusOptions {
+    fn default() -> Self {
+        Self {
+            query_timeout: Duration::from_secs(120),
+            query_concurrency: 20,
+            remote_write: false,
+            retention: Duration::from_secs(2 * 3600),
+        }
+    }
+}
+
+/// What the API keeps between requests.
+pub(crate) struct Prometheus {
+    options: PrometheusOptions,
+    started: TimeMs,
+    queries: Arc<Semaphore>,
+    writes: Semaphore,
+}
+
+impl Prometheus {
+    pub fn new(options: PrometheusOptions, started: TimeMs) -> Self {
+        let places = options.query_concurrency.clamp(1, Semaphore::MAX_PERMITS);
+        let (queries, writes) = (Arc::new(Semaphore::new(places)), Semaphore::new(WRITES_MAX));
+        Self { options, started, queries, writes }
+    }
+}
+
+/// Everything below `/api/v1`.
+pub(crate) fn routes(app: &App) -> Router<App> {
+    let reads = Router::new()
+        .route("/query", get(query::instant).post(query::instant))
+        .route("/query_range", get(query::range).post(query::range))
+        .route("/query_exemplars", get(query::exemplars).post(query::exemplars))
+        .route("/labels", get(labels::names).post(labels::names))
+        .route("/label/{name}/values", get(labels::values))
+        .route("/series", get(labels::series).post(labels::series))
+        .route("/metadata", get(status::metadata))
+        .route("/status/buildinfo", get(status::build_info))
+        .route("/status/runtimeinfo", get(status::runtime_info))
+        .route_layer(from_fn_with_state(app.clone(), refuse_sites))
+        .layer(DefaultBodyLimit::max(QUERY_BODY_BYTES_MAX));
+    Router::new()
+        .merge(reads)
+        .route("/write", post(write::write).layer(DefaultBodyLimit::max(WRITE_BYTES_MAX)))
+        .fallback(async || (StatusCode::NOT_FOUND, "404 page not found\n"))
+}
+
+/// Before everything that is read.
+async fn refuse_sites(
+    State(app): State<App>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    app.access().check_site(request.headers())?;
+    Ok(next.run(request).await)
+}
+
+/// What `work` makes of the samples as they are now, in a thread of its own, within the time limit
+/// and, where it is shorter, `timeout`.
+async fn look(
+    app: &App,
+    timeout: Option<Duration>,
+    work: impl FnOnce(&dyn Source, &EvalOptions) -> Result<Success, Failure> + Send + 'static,
+) -> Result<Response, Failure> {
+    let api = app.prometheus();
+    let limit = api.options.query_timeout;
+    let timeout = timeout.map_or(limit, |timeout| timeout.min(limit));
+    let deadline = Instant::now() + timeout;
+    let in_queue = |_| Failure::timeout("query timed out in query queue");
+    let place = timeout_at(deadline, api.queries.clone().acquire_owned()).await;
+    let place = place.map_err(in_queue)?.map_err(|_| Failure::internal("no queries are taken"))?;
+    let taken = timeout_at(deadline, app.handle().snapshot()).await.map_err(in_queue)?;
+    let (snapshot, mut options) =
+        taken.map_err(|stopped| Failure::internal(stopped.to_string()))?;
+    let stop = Stop::default();
+    options.stop = Some(stop.0.clone());
+    let working = tokio::task::spawn_blocking(move || {
+        let result = work(&snapshot, &options).map(IntoResponse::into_response);
+        drop(place);
+        result
+    });
+    match timeout_at(deadline, working).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(_)) => Err(Failure::internal("the evaluation broke off; the log says more")),
+        Err(_) => Err(Failure::timeout("query timed out in expression evaluation")),
+    }
+}
+
+/// Stops an evaluation when it is dropped: nobody waits for it any more.
+#[derive(Default)]
+struct Stop(Arc<AtomicBool>);
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}

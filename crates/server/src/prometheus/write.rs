@@ -1,0 +1,136 @@
+//! `write`: the receiver of remote write 1.0.
+
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use paramedic_model::TimeMs;
+use paramedic_samples::Rejected;
+use paramedic_scrape::remote_write::{self, DecodeError, Written, WrittenSeries};
+
+use super::WRITE_BYTES_MAX;
+use crate::app::App;
+
+/// How far into the future a sample may be, as there. One that were years ahead would make all
+/// others too old to be kept.
+const AHEAD: Duration = Duration::from_secs(600);
+
+pub(super) async fn write(State(app): State<App>, request: Request) -> Response {
+    match take(&app, request).await {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err((status, text)) => (status, format!("{text}\n")).into_response(),
+    }
+}
+
+async fn take(app: &App, request: Request) -> Result<(), (StatusCode, String)> {
+    if !app.prometheus().options.remote_write {
+        let text = "remote write receiver needs to be enabled with `server: { remote_write: true }` \
+                    in the configuration";
+        return Err((StatusCode::NOT_FOUND, text.to_owned()));
+    }
+    let allowed = app.access().check_token(request.headers());
+    allowed.map_err(|problem| (problem.status, problem.message))?;
+    check_kind(request.headers()).map_err(|text| (StatusCode::UNSUPPORTED_MEDIA_TYPE, text))?;
+    // Before the body is read, so that bodies wait at their senders and not here.
+    let place = app.prometheus().writes.acquire().await;
+    let _place = place.map_err(|error| (StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
+    let body = Bytes::from_request(request, app).await.map_err(|error| {
+        let text = match error.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => {
+                format!("the body is longer than {WRITE_BYTES_MAX} bytes")
+            }
+            _ => error.body_text(),
+        };
+        (error.status(), text)
+    })?;
+    let decoding =
+        tokio::task::spawn_blocking(move || remote_write::decode(&body, WRITE_BYTES_MAX));
+    let decoded = decoding.await.map_err(|_| {
+        let text = "the body could not be read; the log says more".to_owned();
+        (StatusCode::INTERNAL_SERVER_ERROR, text)
+    })?;
+    let mut written = decoded.map_err(|error| {
+        let status = match error {
+            DecodeError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            DecodeError::Snappy(_) | DecodeError::Protobuf(_) => StatusCode::BAD_REQUEST,
+        };
+        (status, error.to_string())
+    })?;
+    let ahead = leave_out_ahead(&mut written.series, app.now() + AHEAD);
+    let Written { series, invalid, first_invalid } = written;
+    let commit = app.handle().append(series).await;
+    let commit =
+        commit.map_err(|stopped| (StatusCode::INTERNAL_SERVER_ERROR, stopped.to_string()))?;
+    match refusal(commit.rejected, ahead, invalid, first_invalid) {
+        None => Ok(()),
+        Some(reason) => {
+            let text = format!("{reason}; {} samples were taken", commit.accepted);
+            Err((StatusCode::BAD_REQUEST, text))
+        }
+    }
+}
+
+/// That the body is what this receiver reads. Headers that are not there are not held against an old
+/// sender.
+fn check_kind(headers: &HeaderMap) -> Result<(), String> {
+    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    if let Some(kind) = text(header::CONTENT_TYPE) {
+        let mut parts = kind.split(';').map(str::trim);
+        if parts.next() != Some("application/x-protobuf") {
+            return Err(format!(
+                "expected application/x-protobuf as the first (media) part, got {kind} content-type"
+            ));
+        }
+        let message = parts.find_map(|part| part.strip_prefix("proto="));
+        if let Some(message) = message.filter(|message| *message != "prometheus.WriteRequest") {
+            return Err(format!(
+                "{message} protobuf message is not accepted by this server; only accepts \
+                 prometheus.WriteRequest"
+            ));
+        }
+    }
+    match text(header::CONTENT_ENCODING) {
+        None | Some("snappy") => Ok(()),
+        Some(other) => Err(format!(
+            "{other} encoding (compression) is not accepted by this server; only snappy is acceptable"
+        )),
+    }
+}
+
+/// Takes out what is later than `latest`, and counts it.
+fn leave_out_ahead(series: &mut Vec<WrittenSeries>, latest: TimeMs) -> usize {
+    let count = |series: &[WrittenSeries]| -> usize {
+        series.iter().map(|one| one.samples.len() + one.histograms.len()).sum()
+    };
+    let before = count(series);
+    for one in &mut *series {
+        one.samples.retain(|sample| sample.at <= latest);
+        one.histograms.retain(|(at, _)| *at <= latest);
+    }
+    before - count(series)
+}
+
+/// Prometheus's word for what was not taken, and how much that was.
+fn refusal(
+    rejected: Rejected,
+    ahead: usize,
+    invalid: usize,
+    first_invalid: Option<String>,
+) -> Option<String> {
+    let mut reasons = Vec::new();
+    let mut add = |count: usize, word: &str, detail: &str| {
+        if count > 0 {
+            reasons.push(format!("{word} ({count} {detail})"));
+        }
+    };
+    add(rejected.out_of_order, "out of order sample", "came late");
+    add(rejected.duplicate, "duplicate sample for timestamp", "came twice with another value");
+    add(rejected.expired, "out of bounds", "older than the window");
+    add(ahead, "out of bounds", "more than 10 minutes ahead");
+    add(rejected.over_limit, "too many series", "of new ones beyond the memory limit");
+    add(rejected.unknown, "unknown series", "of series that are gone");
+    add(invalid, "invalid series", &first_invalid.unwrap_or_default());
+    (!reasons.is_empty()).then(|| reasons.join(", "))
+}
