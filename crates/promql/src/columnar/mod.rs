@@ -28,10 +28,12 @@ mod rows;
 mod select;
 mod steps;
 mod support;
+#[cfg(test)]
+mod tests;
 mod vector;
 
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use paramedic_model::TimeMs;
@@ -74,7 +76,7 @@ pub(crate) struct Columns<'a> {
     /// Whether nothing is evaluated by columns any more.
     declined: bool,
     /// The rows of each selector: looked up once per evaluation.
-    rows: HashMap<*const Selector, Rc<[Segment]>>,
+    rows: HashMap<*const Selector, Arc<[Segment]>>,
     /// Rows that other evaluations have looked up.
     cache: Option<&'a mut SelectorCache>,
     /// What [`supports`] says of each expression that was asked for.

@@ -1,7 +1,7 @@
 //! Which rows a selector selects, and remembering it between evaluations.
 
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use paramedic_model::METRIC_NAME;
 
@@ -12,7 +12,7 @@ use crate::{Family, FamilyId, MatchOp, Matcher, Source};
 pub(super) struct Segment {
     pub family: FamilyId,
     /// `None`: all that it has, those out of use included.
-    pub rows: Option<Rc<[u32]>>,
+    pub rows: Option<Arc<[u32]>>,
 }
 
 /// What one matcher asks for.
@@ -22,11 +22,11 @@ type Asked = (String, MatchOp, String);
 ///
 /// Where the source states its [`generation`](Source::generation), the cache may live as long as
 /// the source does and forgets by itself when the rows change. Where it does not, the cache is good
-/// for as long as the caller knows that no row was added, freed or relabelled.
-#[derive(Debug, Default)]
+/// until the caller says that rows may have changed.
+#[derive(Clone, Debug, Default)]
 pub struct SelectorCache {
     generation: Option<u64>,
-    rows: HashMap<Vec<Asked>, Rc<[Segment]>>,
+    rows: HashMap<Vec<Asked>, Arc<[Segment]>>,
 }
 
 impl SelectorCache {
@@ -42,8 +42,15 @@ impl SelectorCache {
         }
     }
 
+    /// Forgets all rows, unless the source states its generation and so says itself when they change.
+    pub fn rows_may_have_changed(&mut self) {
+        if self.generation.is_none() {
+            self.rows.clear();
+        }
+    }
+
     /// The rows that `matchers` select in `source`.
-    pub(super) fn rows(&mut self, source: &dyn Source, matchers: &[Matcher]) -> Rc<[Segment]> {
+    pub(super) fn rows(&mut self, source: &dyn Source, matchers: &[Matcher]) -> Arc<[Segment]> {
         let asked = |matcher: &Matcher| {
             (matcher.name().to_owned(), matcher.op(), matcher.value().to_owned())
         };
@@ -53,7 +60,7 @@ impl SelectorCache {
 }
 
 /// The rows that `matchers` select, whatever their samples.
-pub(super) fn select(source: &dyn Source, matchers: &[Matcher]) -> Rc<[Segment]> {
+pub(super) fn select(source: &dyn Source, matchers: &[Matcher]) -> Arc<[Segment]> {
     match matchers.iter().find_map(Matcher::fixed_metric_name) {
         Some(name) => {
             let family = source.find_family(name);

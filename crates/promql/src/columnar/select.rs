@@ -1,6 +1,6 @@
 //! Selectors: the newest samples and the windows of samples that rows have.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use paramedic_model::{Sample, TimeMs, is_histogram, is_stale};
 
@@ -50,15 +50,14 @@ impl Columns<'_> {
         let (mut present, mut histograms) = (0, 0);
         for segment in self.rows_of(selector).iter() {
             let family = source.family(segment.family);
-            let mut look = |row: u32| {
-                let newest = family.newest_at[row as usize];
+            let mut look = |row: u32, newest: TimeMs, value: f64| {
                 let row_ref = RowRef { family: segment.family, row };
                 let sample = if newest <= until {
                     // The common case, an evaluation at the present: two flat arrays.
                     if newest <= after {
                         return;
                     }
-                    Sample { at: newest, value: family.newest_value[row as usize] }
+                    Sample { at: newest, value }
                 } else {
                     match source.newest_in(row_ref, after, until) {
                         Some(sample) => sample,
@@ -75,8 +74,16 @@ impl Columns<'_> {
                 visit(row_ref, sample);
             };
             match &segment.rows {
-                None => (0..family.row_count() as u32).for_each(&mut look),
-                Some(rows) => rows.iter().for_each(|row| look(*row)),
+                None => {
+                    let newest = family.newest_at.iter().zip(family.newest_value);
+                    newest.zip(0..).for_each(|((at, value), row)| look(row, *at, *value));
+                }
+                Some(rows) => {
+                    for row in rows.iter() {
+                        let at = *row as usize;
+                        look(*row, family.newest_at[at], family.newest_value[at]);
+                    }
+                }
             }
         }
         if histograms > 0 { Err(Declined) } else { Ok(present) }
@@ -186,7 +193,7 @@ impl Columns<'_> {
         }
     }
 
-    fn rows_of(&mut self, selector: &Selector) -> Rc<[Segment]> {
+    fn rows_of(&mut self, selector: &Selector) -> Arc<[Segment]> {
         let key = std::ptr::from_ref(selector);
         if let Some(rows) = self.rows.get(&key) {
             return rows.clone();
