@@ -15,7 +15,7 @@ use paramedic_gotmpl::{Functions, Template, alert_data};
 use paramedic_model::{Labels, METRIC_NAME, Sample, TimeMs};
 use paramedic_promql::{EvalOptions, ParseOptions, Plan, parse_series, parse_with};
 use paramedic_rules::RuleFile;
-use paramedic_samples::Window;
+use paramedic_samples::{LogOptions, OnDamage, OpenError, Window, WindowOptions};
 
 /// A target: its name, which is that of its folder in `corpus/`, and its function.
 pub type Target = (&'static str, fn(&[u8]));
@@ -26,6 +26,7 @@ pub const TARGETS: &[Target] = &[
     ("evaluation", evaluation),
     ("exposition", exposition),
     ("rules", rules),
+    ("log", log),
     ("template", template),
 ];
 
@@ -187,4 +188,38 @@ pub fn template(data: &[u8]) {
     let labels = Labels::from([("instance", "web1:9100"), ("job", "j")]);
     let data = alert_data(&labels, &Labels::empty(), "", 0.25);
     let _ = template.expand(&data, &Functions::offline());
+}
+
+/// Records of the samples' log that have their checksums and say anything: opening it reads them or
+/// names the damage.
+///
+/// The first byte chooses between segment and checkpoint. Each record takes a byte for its kind, one
+/// for its length, and its payload.
+pub fn log(data: &[u8]) {
+    let Some((which, mut rest)) = data.split_first().filter(|_| data.len() <= BYTES_MAX) else {
+        return;
+    };
+    let mut file = b"PMSAMPLE".to_vec();
+    while let Some((head, payload)) = rest.split_at_checked(2) {
+        let (payload, next) = payload.split_at(payload.len().min(head[1].into()));
+        let start = file.len();
+        file.extend((payload.len() as u32).to_le_bytes());
+        file.push(head[0]);
+        file.extend(crc32fast::hash(&file[start..]).to_le_bytes());
+        file.extend(payload);
+        file.extend(crc32fast::hash(&[&head[..1], payload].concat()).to_le_bytes());
+        rest = next;
+    }
+    let name = if which & 1 == 0 { "00000001.segment" } else { "00000001.checkpoint" };
+    let dir = tempfile::tempdir().expect("a directory");
+    std::fs::write(dir.path().join(name), file).expect("writes");
+    let log = LogOptions { on_damage: OnDamage::Refuse, ..LogOptions::default() };
+    match Window::open(dir.path(), WindowOptions { log, ..WindowOptions::default() }) {
+        Ok((mut window, _)) => {
+            let commit = window.append(TimeMs(0), &[]);
+            assert_eq!(commit.unlogged, None);
+        }
+        Err(OpenError::Damaged(_) | OpenError::Version { .. }) => {}
+        Err(error) => panic!("{error}"),
+    }
 }

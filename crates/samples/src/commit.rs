@@ -79,24 +79,19 @@ impl Rejected {
     }
 }
 
-/// The reasons that apply, each with its number: `2 samples came late, 1 came twice`.
+/// The reasons that apply, each with its number: `samples not taken: 2 late, 1 twice`.
 impl fmt::Display for Rejected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let reasons = [
-            (self.out_of_order, "came late"),
-            (self.duplicate, "came twice"),
-            (self.expired, "are older than the window"),
-            (self.over_limit, "are of new series beyond the memory limit"),
-            (self.unknown, "are of series that are gone"),
+            (self.out_of_order, "late"),
+            (self.duplicate, "twice"),
+            (self.expired, "older than the window"),
+            (self.over_limit, "of new series beyond the memory limit"),
+            (self.unknown, "of series that are gone"),
         ];
-        let mut separator = "";
+        let mut separator = "samples not taken: ";
         for (count, reason) in reasons.into_iter().filter(|(count, _)| *count > 0) {
-            let noun = match (separator, count) {
-                ("", 1) => " sample",
-                ("", _) => " samples",
-                _ => "",
-            };
-            write!(f, "{separator}{count}{noun} {reason}")?;
+            write!(f, "{separator}{count} {reason}")?;
             separator = ", ";
         }
         Ok(())

@@ -135,7 +135,7 @@ fn beyond_the_memory_limit_new_series_are_refused_and_known_ones_go_on() {
     assert!(window.memory_bytes() < 700_000, "{} bytes", window.memory_bytes());
     assert_eq!(
         window.append(at(30), &[Series::new("new", [], 1.0)]).rejected.to_string(),
-        "1 sample are of new series beyond the memory limit"
+        "samples not taken: 1 of new series beyond the memory limit"
     );
     // Once the flood is over and what it brought has expired, there is room again.
     for round in 31..120 {

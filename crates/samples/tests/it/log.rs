@@ -321,6 +321,49 @@ fn one_process_at_a_time_and_no_later_format() {
     assert!(matches!(later, OpenError::Version { found: 2, .. }), "{later}");
 }
 
+/// A file of records that have their checksums and say anything.
+fn strange_file(numbers: &mut Numbers) -> Vec<u8> {
+    let mut out = b"PMSAMPLE".to_vec();
+    for _ in 0..numbers.below(12) {
+        let kind = 1 + numbers.below(11) as u8;
+        // Small numbers mostly, so that counts, lengths and numbers of series often fit.
+        let payload: Vec<u8> = (0..numbers.below(40))
+            .map(|_| match numbers.below(4) {
+                0 => numbers.below(256) as u8,
+                _ => numbers.below(6) as u8,
+            })
+            .collect();
+        let start = out.len();
+        out.extend((payload.len() as u32).to_le_bytes());
+        out.push(kind);
+        out.extend(crc32fast::hash(&out[start..]).to_le_bytes());
+        out.extend(&payload);
+        out.extend(crc32fast::hash(&[&[kind], payload.as_slice()].concat()).to_le_bytes());
+    }
+    out
+}
+
+#[test]
+fn records_that_say_anything_are_damage_and_never_a_panic() {
+    let mut numbers = Numbers(11);
+    for round in 0..1000 {
+        let dir = TempDir::new().expect("a directory");
+        let name = ["00000001.segment", "00000001.checkpoint"][round % 2];
+        fs::write(dir.path().join(name), strange_file(&mut numbers)).expect("writes");
+        // What is refused needs no checkpoint, and no disk to wait for.
+        let on_damage = if round % 16 < 2 { OnDamage::SetAside } else { OnDamage::Refuse };
+        let log = LogOptions { on_damage, ..quick() };
+        match Window::open(dir.path(), options(log)) {
+            Ok((mut window, _)) => {
+                contents(&window);
+                commit(&mut window, 1, &mut numbers);
+            }
+            Err(OpenError::Version { .. } | OpenError::Damaged(_)) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
 #[test]
 fn a_checkpoint_replaces_what_was_before_it() {
     let dir = TempDir::new().expect("a directory");

@@ -6,6 +6,8 @@ mod churn;
 mod columns;
 /// What commits take, refuse, end and report.
 mod commits;
+/// What is left when the process is killed.
+mod crash;
 /// What a restart finds: after a stop, a crash, damage.
 mod log;
 /// Random numbers that are the same in every run, and what a window holds as plain data.
