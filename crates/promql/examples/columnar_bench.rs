@@ -35,10 +35,13 @@ const RANGE: [&str; 3] = [
     "max_over_time(services_status[1m])",
 ];
 
-/// The labels of all series, and the value of each at a scrape.
-fn series() -> Vec<(Labels, fn(usize, i64) -> f64)> {
-    let mut series: Vec<(Labels, fn(usize, i64) -> f64)> = Vec::new();
-    let mut add = |name: &str, pairs: &[(&str, String)], value: fn(usize, i64) -> f64| {
+/// The value of a series, by its number, at a scrape.
+type Course = fn(usize, i64) -> f64;
+
+/// The labels of all series, and the course of each.
+fn series() -> Vec<(Labels, Course)> {
+    let mut series: Vec<(Labels, Course)> = Vec::new();
+    let mut add = |name: &str, pairs: &[(&str, String)], value: Course| {
         let pairs = pairs.iter().map(|(name, value)| (*name, value.as_str()));
         series.push((
             [("__name__", name), ("job", "node")].into_iter().chain(pairs).collect(),
@@ -47,7 +50,7 @@ fn series() -> Vec<(Labels, fn(usize, i64) -> f64)> {
     };
     for host in 0..1_000 {
         let host = ("host", format!("host{host}"));
-        add("up", &[host.clone()], |_, _| 1.0);
+        add("up", std::slice::from_ref(&host), |_, _| 1.0);
         for service in 0..30 {
             let name = ("name", format!("s{service}"));
             add("services_status", &[host.clone(), name], |at, _| {
