@@ -160,6 +160,17 @@ impl LabelsBuilder {
         self
     }
 
+    /// As [`LabelsBuilder::set`], sharing the texts with other label sets. Cheapest in the order of
+    /// the names.
+    pub fn set_shared(&mut self, name: &Arc<str>, value: &Arc<str>) -> &mut Self {
+        let comes_last = self.pairs.last().is_none_or(|(last, _)| **last < **name);
+        if value.is_empty() || !comes_last {
+            return self.set(name, value);
+        }
+        self.pairs.push((name.clone(), value.clone()));
+        self
+    }
+
     /// Removes `name` where it is there.
     pub fn remove(&mut self, name: &str) -> &mut Self {
         self.set(name, "")
@@ -206,6 +217,15 @@ mod tests {
         assert_eq!(labels.to_string(), r#"{a="1", b="2"}"#);
         assert_eq!(labels.value("c"), "");
         assert_eq!(labels.with("a", "").len(), 1);
+    }
+
+    #[test]
+    fn shared_texts_come_in_any_order() {
+        let mut builder = LabelsBuilder::default();
+        for (name, value) in [("b", "2"), ("a", "1"), ("c", ""), ("d", "4"), ("d", "5")] {
+            builder.set_shared(&name.into(), &value.into());
+        }
+        assert_eq!(builder.build(), Labels::from([("a", "1"), ("b", "2"), ("d", "5")]));
     }
 
     #[test]

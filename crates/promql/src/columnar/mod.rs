@@ -24,6 +24,7 @@ mod aggregate;
 mod binary;
 mod call;
 mod index;
+mod labels;
 mod rows;
 mod select;
 mod steps;
@@ -44,6 +45,7 @@ use crate::{
     UnaryOp, Value,
 };
 
+use labels::Labeller;
 use rows::Segment;
 pub use rows::SelectorCache;
 use support::supports;
@@ -165,8 +167,9 @@ impl<'a> Columns<'a> {
     }
 
     fn elements(&self, vector: &Vector) -> Vec<Element> {
+        let mut labeller = Labeller::new(self.source);
         let element = |at: usize| {
-            let labels = vector.labels(self.source, at);
+            let labels = labeller.labels(vector, at);
             Element::number(labels, vector.values[at], vector.origins_of(at))
         };
         (0..vector.len()).map(element).collect()

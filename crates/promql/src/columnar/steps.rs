@@ -6,14 +6,15 @@ use std::rc::Rc;
 use paramedic_model::{Labels, Sample, TimeMs};
 
 use super::index::TupleIndex;
+use super::labels::Labeller;
 use super::vector::{Ids, Vector};
 use super::{Columns, Result, Val};
 use crate::eval::ItemSeries;
 use crate::{Expr, Origins, RowRef, Source};
 
 /// Elements of many moments, collected by their label sets.
-#[derive(Default)]
-struct Collected {
+struct Collected<'s> {
+    labeller: Labeller<'s>,
     series: Vec<ItemSeries>,
     parts: Vec<Vec<Origins>>,
     /// The one row that the last element of each series came from.
@@ -45,7 +46,7 @@ impl Columns<'_> {
         step_ms: i64,
         count: i64,
     ) -> Result<Vec<ItemSeries>> {
-        let mut collected = Collected::default();
+        let mut collected = Collected::new(self.source);
         for step in 0..count {
             let at = TimeMs(start.0 + step * step_ms);
             let held_before = self.held;
@@ -54,17 +55,29 @@ impl Columns<'_> {
                 Val::Scalar(value) => Vector::of_number(value),
             };
             self.held = held_before + vector.len();
-            collected.add(self.source, at, &vector);
+            collected.add(at, &vector);
         }
         Ok(collected.finish())
     }
 }
 
-impl Collected {
-    fn add(&mut self, source: &dyn Source, at: TimeMs, vector: &Vector) {
+impl<'s> Collected<'s> {
+    fn new(source: &'s dyn Source) -> Self {
+        Self {
+            labeller: Labeller::new(source),
+            series: Vec::new(),
+            parts: Vec::new(),
+            last_row: Vec::new(),
+            by_labels: HashMap::new(),
+            by_row: HashMap::new(),
+            by_tuple: HashMap::new(),
+        }
+    }
+
+    fn add(&mut self, at: TimeMs, vector: &Vector) {
         let origin_rows = vector.origin_rows();
         for (element, value) in vector.values.iter().enumerate() {
-            let series = self.series_of(source, vector, element) as usize;
+            let series = self.series_of(vector, element) as usize;
             self.series[series].samples.push(Sample { at, value: *value });
             let row = origin_rows.map(|rows| rows[element]);
             if row.is_some() && self.last_row[series] == row {
@@ -79,7 +92,7 @@ impl Collected {
         }
     }
 
-    fn series_of(&mut self, source: &dyn Source, vector: &Vector, element: usize) -> u32 {
+    fn series_of(&mut self, vector: &Vector, element: usize) -> u32 {
         let known = match &vector.ids {
             Ids::Rows { rows, nameless } => self.by_row.get(&(rows[element], *nameless)).copied(),
             Ids::Tuples { names, symbols, .. } => {
@@ -91,7 +104,7 @@ impl Collected {
         if let Some(series) = known {
             return series;
         }
-        let labels = vector.labels(source, element);
+        let labels = self.labeller.labels(vector, element);
         let number = *self.by_labels.entry(labels).or_insert_with_key(|labels| {
             self.series.push(ItemSeries::new(labels.clone()));
             self.parts.push(Vec::new());

@@ -3,13 +3,13 @@
 //! An element is identified by a row of the source or by a tuple of symbols, one per label name. A
 //! label that is not there has the empty symbol, so projecting a vector onto a list of label names
 //! ([`Vector::project`]) is all that grouping, matching and telling elements apart need: no text is
-//! touched. Label sets are built for a result only ([`Vector::labels`]).
+//! touched. Label sets are built for a result only ([`Labeller`](super::labels::Labeller)).
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use paramedic_model::{Labels, METRIC_NAME};
+use paramedic_model::METRIC_NAME;
 
 use super::index::{Groups, TupleIndex};
 use crate::eval::METADATA;
@@ -53,7 +53,7 @@ enum Part<'s> {
 
 /// What stands for a metric name in a tuple. Unlike other texts it is no symbol of the source, and
 /// it is compared with other metric names only.
-fn name_symbol(source: &dyn Source, family: FamilyId) -> Symbol {
+pub(super) fn name_symbol(source: &dyn Source, family: FamilyId) -> Symbol {
     if source.family(family).name.is_empty() { Symbol::EMPTY } else { Symbol(family.0 + 1) }
 }
 
@@ -270,35 +270,6 @@ impl Vector {
         }
         self.values.extend(other.values);
         self
-    }
-
-    /// The label set of an element.
-    pub fn labels(&self, source: &dyn Source, at: usize) -> Labels {
-        match &self.ids {
-            Ids::Rows { rows, nameless: false } => source.labels(rows[at]),
-            Ids::Rows { rows, nameless: true } => {
-                let row = rows[at];
-                let columns = source.family(row.family).columns.iter();
-                let kept = columns.filter(|column| !METADATA.contains(&column.name.as_str()));
-                kept.filter_map(|column| {
-                    Some((column.name.as_str(), source.text(column.symbol(row.row)?)))
-                })
-                .collect()
-            }
-            Ids::Tuples { names, symbols, .. } => {
-                let tuple = &symbols[at * names.len()..];
-                let present =
-                    names.iter().zip(tuple).filter(|(_, symbol)| **symbol != Symbol::EMPTY);
-                let text = |name: &str, symbol: Symbol| {
-                    if name == METRIC_NAME {
-                        source.family(FamilyId(symbol.0 - 1)).name
-                    } else {
-                        source.text(symbol)
-                    }
-                };
-                present.map(|(name, symbol)| (name.as_str(), text(name, *symbol))).collect()
-            }
-        }
     }
 
     /// The origins of an element.
