@@ -5,8 +5,8 @@
 //!                  (spans)             (reads)     over a Source            (value, provenance, annotations)
 //! ```
 //!
-//! The semantics are Prometheus 3.x's for float samples. What is not there yet (native histograms,
-//! `info`, `anchored` and `smoothed`, duration expressions) is refused when the text is parsed or
+//! The semantics are Prometheus 3.x's, native histograms included. What is not there yet (`info`,
+//! `anchored` and `smoothed`, duration expressions) is refused when the text is parsed or
 //! planned, with its name and place; it never yields a result that differs from Prometheus's.
 //!
 //! # Invariants
@@ -33,6 +33,7 @@ mod ast;
 mod columnar;
 mod eval;
 mod functions;
+mod histogram;
 mod lex;
 mod matcher;
 mod notation;
@@ -52,11 +53,11 @@ pub use ast::{
 pub use columnar::SelectorCache;
 pub use functions::{FUNCTIONS, Function};
 pub use matcher::{MatchOp, Matcher};
-pub use notation::{SeriesNotation, parse_series};
+pub use notation::{HistogramNotation, SeriesNotation, parse_series};
 pub use parse::{ParseError, ParseOptions, parse, parse_with};
 pub use plan::{EvalError, EvalOptions, Plan, ReadSet};
 pub use source::{Column, Family, FamilyId, NO_VALUE, RowRef, Source, Symbol};
 pub use span::Span;
 pub use value::{
-    Annotation, Annotations, Element, Evaluation, Origins, RangeSeries, Severity, Value,
+    Annotation, Annotations, Element, Evaluation, HistogramSample, Origins, RangeSeries, Severity, Value,
 };

@@ -1,7 +1,11 @@
 //! The notation of series in tests: `up{job="a"} 1 1 0 _ stale 1+2x3`.
 
-use paramedic_model::{Labels, METRIC_NAME, stale_nan};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use paramedic_model::{Histogram, Labels, METRIC_NAME, histogram_nan, stale_nan};
+
+use crate::histogram::{HistogramSum, parse_histogram, scaled};
 use crate::lex::{Token, TokenKind, lex, unquote};
 use crate::parse::parse_number;
 use crate::{ParseError, Span};
@@ -11,8 +15,20 @@ use crate::{ParseError, Span};
 pub struct SeriesNotation {
     /// The label set.
     pub labels: Labels,
-    /// The value at each step; `None` where there is no sample.
+    /// The value at each step; `None` where there is no sample. Where it is a native histogram, the
+    /// NaN that stands for it.
     pub values: Vec<Option<f64>>,
+    /// The histograms, by step.
+    pub histograms: BTreeMap<usize, HistogramNotation>,
+}
+
+/// A native histogram, as `{{schema:1 count:3 sum:4 buckets:[1 2]}}` writes it.
+#[derive(Clone, Debug)]
+pub struct HistogramNotation {
+    /// The histogram.
+    pub histogram: Arc<Histogram>,
+    /// Whether it is written what is known of a counter reset: only then it is meant.
+    pub has_reset_hint: bool,
 }
 
 /// How many values a notation may stand for: `1x1000000000` is a mistake, not a test.
@@ -22,18 +38,27 @@ const VALUES_MAX: usize = 10_000_000;
 ///
 /// # Errors
 ///
-/// Where the text is no such series; native histograms (`{{...}}`) are not supported yet.
+/// Where the text is no such series.
 pub fn parse_series(text: &str) -> Result<SeriesNotation, ParseError> {
     let (labels, end) = parse_labels(text)?;
     let mut values = Vec::new();
+    let mut histograms = BTreeMap::new();
     let mut at = end;
-    for item in text[end..].split([' ', '\t']) {
+    while at < text.len() {
+        let item = &text[at..at + item_length(&text[at..])];
         let span = Span::new(at, at + item.len());
         at += item.len() + 1;
         if item.is_empty() {
             continue;
         }
         let fail = |message: String| ParseError::new(span, message, text);
+        if item.starts_with("{{") {
+            for histogram in parse_histograms(item).map_err(fail)? {
+                histograms.insert(values.len(), histogram);
+                values.push(Some(histogram_nan()));
+            }
+            continue;
+        }
         let repeated = parse_item(item).map_err(fail)?;
         if values.len() + repeated.count > VALUES_MAX {
             return Err(fail(format!("more than {VALUES_MAX} values")));
@@ -48,7 +73,71 @@ pub fn parse_series(text: &str) -> Result<SeriesNotation, ParseError> {
             }
         }
     }
-    Ok(SeriesNotation { labels, values })
+    Ok(SeriesNotation { labels, values, histograms })
+}
+
+/// How long the item is that a text begins with: up to a blank that is not within `{{` and `}}`.
+fn item_length(text: &str) -> usize {
+    let (mut at, bytes) = (0, text.as_bytes());
+    while at < bytes.len() && !matches!(bytes[at], b' ' | b'\t') {
+        let inside = text[at..].starts_with("{{").then(|| text[at..].find("}}")).flatten();
+        at += inside.map_or(1, |length| length + 2);
+        while !text.is_char_boundary(at) {
+            at += 1;
+        }
+    }
+    at
+}
+
+/// `{{a}}`, `{{a}}x3`, `{{a}}+{{b}}x3` and `{{a}}-{{b}}x3`.
+fn parse_histograms(item: &str) -> Result<Vec<HistogramNotation>, String> {
+    let unclosed = || "unclosed histogram description".to_owned();
+    let one = |text: &str| -> Result<(Histogram, bool, String), String> {
+        let inner = text.strip_prefix("{{").ok_or_else(unclosed)?;
+        let (inner, rest) = inner.split_once("}}").ok_or_else(unclosed)?;
+        let (histogram, has_reset_hint) = parse_histogram(inner)?;
+        Ok((histogram, has_reset_hint, rest.to_owned()))
+    };
+    let (histogram, mut has_reset_hint, mut rest) = one(item)?;
+    let mut growth = None;
+    if let Some(grows) = rest.strip_prefix(['+', '-']) {
+        let (mut by, by_has_hint, after) = one(grows)?;
+        if by.schema < histogram.schema {
+            return Err(format!(
+                "error combining histograms: cannot merge from schema {} to {}",
+                by.schema, histogram.schema
+            ));
+        }
+        if rest.starts_with('-') {
+            let hint = by.reset_hint;
+            by = Histogram { reset_hint: hint, ..scaled(&by, -1.0) };
+        }
+        (growth, has_reset_hint, rest) = (Some(by), by_has_hint, after);
+    }
+    let count = match rest.strip_prefix('x') {
+        Some(count) => times(count)?.saturating_add(1),
+        None if rest.is_empty() => 1,
+        None => return Err(format!("unexpected {rest:?} in series values")),
+    };
+    if count > VALUES_MAX {
+        return Err(format!("more than {VALUES_MAX} values"));
+    }
+    let mut histogram = histogram;
+    let mut histograms = Vec::new();
+    for _ in 0..count {
+        histograms
+            .push(HistogramNotation { histogram: Arc::new(histogram.clone()), has_reset_hint });
+        if let Some(growth) = &growth {
+            let mut sum = HistogramSum::of(&histogram);
+            sum.add(growth).map_err(|_| "error combining histograms".to_owned())?;
+            histogram = sum.histogram();
+        }
+    }
+    Ok(histograms)
+}
+
+fn times(count: &str) -> Result<usize, String> {
+    count.parse().map_err(|_| format!("invalid repetition in series values: {count:?}"))
 }
 
 /// The labels that a text begins with, and where they end.
@@ -126,12 +215,6 @@ struct Repeated {
 }
 
 fn parse_item(item: &str) -> Result<Repeated, String> {
-    if item.starts_with("{{") {
-        return Err("native histograms are not supported yet".to_owned());
-    }
-    let times = |count: &str| -> Result<usize, String> {
-        count.parse().map_err(|_| format!("invalid repetition in series values: {count:?}"))
-    };
     if let Some(rest) = item.strip_prefix('_') {
         let count = match rest.strip_prefix('x') {
             Some(count) => times(count)?,
@@ -205,7 +288,9 @@ mod tests {
         check("up stalex2 1x0 _x0", "up: stale stale stale 1");
         check("up 0+0.1x3", "up: 0 0.1 0.2 0.30000000000000004");
         check("up 1e3 1e-3 Inf -inf NaN 1_000", "up: 1000 0.001 inf -inf NaN 1000");
-        check("up {{}}", "1:4: parse error: native histograms are not supported yet");
+        check("up {{count:1  sum:2 }}x1 3", "up: NaN NaN 3");
+        check("up {{}}+{{buckets:[1]}}x2", "up: NaN NaN NaN");
+        check("up {{count:x}}", "1:4: parse error: bad number syntax: \"x\"");
         check(
             "up 1 foo",
             "1:6: parse error: unexpected identifier \"foo\" in series values, expected number or \

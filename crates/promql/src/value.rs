@@ -5,7 +5,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use paramedic_model::{Labels, Sample};
+use paramedic_model::{Histogram, Labels, Sample, TimeMs};
 
 use crate::span::Place;
 use crate::{RowRef, Source, Span, ValueType};
@@ -50,17 +50,28 @@ impl Value {
 pub struct Element {
     /// Its label set.
     pub labels: Labels,
-    /// Its value.
+    /// Its value, where that is a number; otherwise the NaN that stands for a histogram.
     pub value: f64,
+    /// Its value, where that is a native histogram.
+    pub histogram: Option<Arc<Histogram>>,
     /// The input series that it came from.
     pub origins: Origins,
 }
 
 impl Element {
     /// An element whose value is a number.
-    pub(crate) fn number(labels: Labels, value: f64, origins: Origins) -> Self {
-        Self { labels, value, origins }
+    pub fn number(labels: Labels, value: f64, origins: Origins) -> Self {
+        Self { labels, value, histogram: None, origins }
     }
+}
+
+/// A native histogram of a series at a moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HistogramSample {
+    /// When.
+    pub at: TimeMs,
+    /// What.
+    pub histogram: Arc<Histogram>,
 }
 
 /// One series of a range vector or of a range query.
@@ -68,8 +79,11 @@ impl Element {
 pub struct RangeSeries {
     /// Its label set.
     pub labels: Labels,
-    /// Its samples, oldest first.
+    /// Its samples, oldest first. The value of one that is a histogram is the NaN that stands for
+    /// it ([`is_histogram`](paramedic_model::is_histogram)).
     pub samples: Vec<Sample>,
+    /// Its histograms, oldest first: one for each such sample.
+    pub histograms: Vec<HistogramSample>,
     /// The input series that any of its samples came from.
     pub origins: Origins,
 }

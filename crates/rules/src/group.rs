@@ -376,10 +376,14 @@ fn instant(
         .map_err(|error| RuleFailure(error.to_string()))?;
     let warnings = evaluation.annotations.iter().map(ToString::to_string).collect();
     match evaluation.value {
+        // A series of a rule is a number, as yet: rather nothing than half of it.
+        Value::Vector(elements) if elements.iter().any(|element| element.histogram.is_some()) => {
+            Err(RuleFailure("rule result is a native histogram, not supported yet".to_owned()))
+        }
         Value::Vector(elements) => Ok((elements, warnings)),
         Value::Scalar(value) => {
             let labels = Labels::empty();
-            Ok((vec![Element { labels, value, origins: Origins::none() }], warnings))
+            Ok((vec![Element::number(labels, value, Origins::none())], warnings))
         }
         Value::String(_) | Value::Matrix(_) => {
             Err(RuleFailure("rule result is not a vector or scalar".to_owned()))

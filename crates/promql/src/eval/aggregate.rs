@@ -2,11 +2,14 @@
 
 use std::collections::HashMap;
 
-use paramedic_model::{Labels, METRIC_NAME, TimeMs};
+use paramedic_model::{Histogram, Labels, METRIC_NAME, TimeMs};
 
+use super::call::numbers;
 use super::math::{mean, nan_first, quantile, sum};
+use super::range_histogram::{MIXED, sum as sum_of};
 use super::{Evaluator, Item, Result, Val};
 use crate::ast::AggregateExpr;
+use crate::histogram::{mean as mean_of, text};
 use crate::print::{format_number, format_shortest};
 use crate::{AggregateOp, Expr, ExprKind, Grouping, Origins, Severity, Span};
 
@@ -54,7 +57,21 @@ impl Evaluator<'_> {
             Some(param) => Some((self.scalar(param, at)?, param.span)),
             None => None,
         };
-        let items = self.vector(expr, at)?;
+        let mut items = self.vector(expr, at)?;
+        let looks_at_numbers = !matches!(
+            op,
+            AggregateOp::Sum
+                | AggregateOp::Avg
+                | AggregateOp::Count
+                | AggregateOp::Group
+                | AggregateOp::Limitk
+                | AggregateOp::LimitRatio
+        );
+        if looks_at_numbers && items.iter().any(|item| item.histogram.is_some()) {
+            let message = format!("ignored histogram in {} aggregation", op.name());
+            self.annotate(Severity::Info, expr.span, message);
+            items = numbers(items);
+        }
         if let Some((value, param_span)) = param {
             return match op {
                 AggregateOp::Quantile => {
@@ -75,7 +92,52 @@ impl Evaluator<'_> {
             AggregateOp::Stdvar => |values| group_variance(&values),
             _ => |_| 1.0,
         };
+        if matches!(op, AggregateOp::Sum | AggregateOp::Avg) {
+            let is_mean = *op == AggregateOp::Avg;
+            return Ok(Val::Vector(self.total(items, grouping, is_mean, reduction, expr.span)));
+        }
         Ok(Val::Vector(reduce(items, grouping, reduction)))
+    }
+
+    /// Sums and means, of numbers or of histograms, not of both.
+    fn total(
+        &mut self,
+        items: Vec<Item>,
+        grouping: &Grouping,
+        is_mean: bool,
+        reduction: fn(Vec<f64>) -> f64,
+        span: Span,
+    ) -> Vec<Item> {
+        let mut totals = Vec::new();
+        for (labels, items) in group(items, grouping) {
+            let histograms: Vec<&Histogram> =
+                items.iter().filter_map(|item| item.histogram.as_deref()).collect();
+            if histograms.is_empty() {
+                totals.push(of_group(labels, items, reduction));
+                continue;
+            }
+            if histograms.len() < items.len() {
+                let message = format!("{MIXED} aggregation");
+                self.annotate(Severity::Warning, span, message);
+                continue;
+            }
+            self.warn_of_conflict(histograms.iter().copied(), span);
+            let all = histograms.iter().copied();
+            let Ok((total, bounds_differ)) = (if is_mean { mean_of(all) } else { sum_of(all) })
+            else {
+                // The name of the element that did not fit, which is not the first one.
+                let custom = |histogram: &Histogram| histogram.schema == Histogram::CUSTOM_BUCKETS;
+                let odd = histograms.iter().position(|h| custom(h) != custom(histograms[0]));
+                let metric = odd.and_then(|odd| items[odd].labels.metric_name());
+                self.warn_of_schemas(metric.unwrap_or_default(), span);
+                continue;
+            };
+            self.note_bounds(bounds_differ, "aggregation", span);
+            let mut item = of_group(labels, items, |_| 0.0);
+            item.set_histogram(total);
+            totals.push(item);
+        }
+        totals
     }
 
     /// Warns of a quantile outside of 0 to 1.
@@ -168,7 +230,11 @@ impl Evaluator<'_> {
         }
         let mut items = self.vector(expr, at)?;
         for item in &mut items {
-            item.labels = item.labels.with(&name, &format_number(item.value));
+            let value = match &item.histogram {
+                Some(histogram) => text(histogram),
+                None => format_number(item.value),
+            };
+            item.labels = item.labels.with(&name, &value);
             item.drop_name = false;
         }
         Ok(Val::Vector(reduce(items, &grouping, |values| values.len() as f64)))
@@ -190,13 +256,18 @@ impl Evaluator<'_> {
 fn reduce(items: Vec<Item>, grouping: &Grouping, value: impl Fn(Vec<f64>) -> f64) -> Vec<Item> {
     group(items, grouping)
         .into_iter()
-        .map(|(labels, items)| Item {
-            labels,
-            drop_name: items.iter().any(|item| item.drop_name),
-            value: value(items.iter().map(|item| item.value).collect()),
-            origins: Origins::union(items.into_iter().map(|item| item.origins)),
-        })
+        .map(|(labels, items)| of_group(labels, items, &value))
         .collect()
+}
+
+fn of_group(labels: Labels, items: Vec<Item>, value: impl Fn(Vec<f64>) -> f64) -> Item {
+    Item {
+        labels,
+        drop_name: items.iter().any(|item| item.drop_name),
+        value: value(items.iter().map(|item| item.value).collect()),
+        histogram: None,
+        origins: Origins::union(items.into_iter().map(|item| item.origins)),
+    }
 }
 
 /// The value that is before all others; NaN only where there is nothing else.

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use paramedic_model::{Labels, METRIC_NAME, TimeMs};
 
+use super::operand::{Combined, Notes, Operand, combine};
 use super::{Evaluator, Item, Result, Val, without_name};
 use crate::ast::BinaryExpr;
 use crate::print::quoted;
@@ -28,7 +29,7 @@ pub(crate) fn operate(op: BinaryOp, left: f64, right: f64) -> (f64, bool) {
         BinaryOp::Le => compared(left <= right),
         BinaryOp::Gt => compared(left > right),
         BinaryOp::Ge => compared(left >= right),
-        // Set operators do not look at values; the others are refused when planning.
+        // Set operators do not look at values, and trimming is no matter of two numbers.
         BinaryOp::And
         | BinaryOp::Or
         | BinaryOp::Unless
@@ -43,7 +44,8 @@ pub(crate) fn from_bool(value: bool) -> f64 {
 
 /// Whether the result measures something else than the operands do.
 pub(crate) fn changes_meaning(op: BinaryOp) -> bool {
-    !op.is_comparison() && !op.is_set()
+    let trims = matches!(op, BinaryOp::TrimLower | BinaryOp::TrimUpper);
+    !op.is_comparison() && !op.is_set() && !trims
 }
 
 /// What elements must have in common to match.
@@ -74,14 +76,10 @@ impl Evaluator<'_> {
                 return Ok(Val::Scalar(if compares { from_bool(holds) } else { value }));
             }
             (Val::Vector(items), Val::Scalar(scalar), _) => {
-                self.with_scalar(binary, items, |value| operate(binary.op, value, scalar))
+                self.with_scalar(span, binary, items, scalar, false)
             }
             (Val::Scalar(scalar), Val::Vector(items), _) => {
-                self.with_scalar(binary, items, |value| {
-                    let (result, holds) = operate(binary.op, scalar, value);
-                    // A filter keeps the element's value, on whichever side it stands.
-                    (if binary.op.is_comparison() { value } else { result }, holds)
-                })
+                self.with_scalar(span, binary, items, scalar, true)
             }
             (Val::Vector(left), Val::Vector(right), Some(matching)) => match binary.op {
                 BinaryOp::And => and(left, right, matching),
@@ -96,29 +94,40 @@ impl Evaluator<'_> {
     }
 
     fn with_scalar(
-        &self,
+        &mut self,
+        span: Span,
         binary: &BinaryExpr,
         items: Vec<Item>,
-        operate: impl Fn(f64) -> (f64, bool),
+        scalar: f64,
+        scalar_is_left: bool,
     ) -> Vec<Item> {
+        let mut notes = Notes::default();
         let mut kept = Vec::with_capacity(items.len());
         for mut item in items {
-            let (value, holds) = operate(item.value);
-            if !holds && !binary.return_bool {
+            let (element, scalar) = (item.operand(), Operand::number(scalar));
+            let (left, right) = if scalar_is_left { (scalar, element) } else { (element, scalar) };
+            let Some(result) = combine(binary.op, left, right, &mut notes) else { continue };
+            if !result.holds && !binary.return_bool {
                 continue;
             }
-            item.value = if binary.return_bool { from_bool(holds) } else { value };
+            if binary.return_bool {
+                (item.value, item.histogram) = (from_bool(result.holds), None);
+            } else if !binary.op.is_comparison() {
+                // A filter keeps the element's value, on whichever side it stands.
+                (item.value, item.histogram) = (result.value, result.histogram);
+            }
             if changes_meaning(binary.op) || binary.return_bool {
                 self.drop_name(&mut item);
             }
             kept.push(item);
         }
+        self.take_notes(notes, span);
         kept
     }
 
     /// Arithmetic and comparison of two vectors.
     fn join(
-        &self,
+        &mut self,
         span: Span,
         binary: &BinaryExpr,
         matching: &VectorMatching,
@@ -158,6 +167,7 @@ impl Evaluator<'_> {
             matching,
             swapped,
             matched: HashMap::new(),
+            notes: Notes::default(),
             out: Vec::new(),
         };
         for item in &many {
@@ -176,14 +186,16 @@ impl Evaluator<'_> {
                 }
             }
         }
-        Ok(join.out)
+        let (out, notes) = (join.out, join.notes);
+        self.take_notes(notes, span);
+        Ok(out)
     }
 }
 
 /// What `fill` puts in the place of a missing element.
 fn stand_in(signature: &Labels, value: f64) -> Item {
     let (labels, origins) = (signature.clone(), Origins::none());
-    Item { labels, drop_name: false, value, origins }
+    Item::number(labels, value, origins)
 }
 
 struct Join<'j, 'a> {
@@ -195,15 +207,16 @@ struct Join<'j, 'a> {
     swapped: bool,
     /// The signatures that found each other, and with `group_left` the label sets of their results.
     matched: HashMap<Labels, HashSet<Labels>>,
+    notes: Notes,
     out: Vec<Item>,
 }
 
 impl Join<'_, '_> {
     fn pair(&mut self, many: &Item, one: &Item, signature: Labels) -> Result<()> {
-        let (left, right) =
-            if self.swapped { (one.value, many.value) } else { (many.value, one.value) };
+        let (left, right) = if self.swapped { (one, many) } else { (many, one) };
         let BinaryExpr { op, return_bool, .. } = *self.binary;
-        let (value, holds) = operate(op, left, right);
+        let result = combine(op, left.operand(), right.operand(), &mut self.notes);
+        let Some(Combined { value, histogram, holds }) = result else { return Ok(()) };
         let mut labels = self.result_labels(&many.labels, &one.labels);
         let delayed = self.evaluator.options.delayed_name_removal;
         if return_bool && !delayed {
@@ -226,6 +239,7 @@ impl Join<'_, '_> {
                 labels,
                 drop_name: delayed && (return_bool || many.drop_name),
                 value: if return_bool { from_bool(holds) } else { value },
+                histogram: histogram.filter(|_| !return_bool),
                 origins: Origins::union([many.origins.clone(), one.origins.clone()]),
             });
         }

@@ -6,22 +6,33 @@ use super::math::{nan_first, unary_function};
 use super::time::calendar_function;
 use super::{Evaluator, Item, Result, Val, over_time, unwrap_parens};
 use crate::ast::CallExpr;
+use crate::histogram::variance;
 use crate::{Expr, ExprKind, Origins, Severity};
 
 impl Evaluator<'_> {
     pub(super) fn call(&mut self, expr: &Expr, call: &CallExpr, at: TimeMs) -> Result<Val> {
+        let outer = self.counts_only;
+        self.counts_only = match call.function.name {
+            "histogram_avg" | "histogram_count" | "histogram_sum" => true,
+            "histogram_quantile" | "histogram_quantiles" | "histogram_fraction" => false,
+            _ => outer,
+        };
+        let value = self.call_of(expr, call, at);
+        self.counts_only = outer;
+        value
+    }
+
+    fn call_of(&mut self, expr: &Expr, call: &CallExpr, at: TimeMs) -> Result<Val> {
         let CallExpr { function, args } = call;
         let name = function.name;
         if let Some(value) = self.scalar_call(name, args, at)? {
             return Ok(Val::Scalar(value));
         }
         let items = match name {
-            "vector" => vec![Item {
-                labels: Labels::empty(),
-                drop_name: false,
-                value: self.scalar(&args[0], at)?,
-                origins: Origins::none(),
-            }],
+            "vector" => {
+                let value = self.scalar(&args[0], at)?;
+                vec![Item::number(Labels::empty(), value, Origins::none())]
+            }
             "timestamp" => self.timestamp(&args[0], at)?,
             "absent" => self.absent(&args[0], at)?,
             "absent_over_time" => self.absent_over_time(&args[0], at)?,
@@ -36,6 +47,13 @@ impl Evaluator<'_> {
             "histogram_quantile" => self.histogram_quantile(args, at)?,
             "histogram_quantiles" => self.histogram_quantiles(args, at)?,
             "histogram_fraction" => self.histogram_fraction(args, at)?,
+            "histogram_avg" => {
+                self.of_native(args, at, |histogram| histogram.sum / histogram.count)?
+            }
+            "histogram_count" => self.of_native(args, at, |histogram| histogram.count)?,
+            "histogram_sum" => self.of_native(args, at, |histogram| histogram.sum)?,
+            "histogram_stddev" => self.of_native(args, at, |h| variance(h).sqrt())?,
+            "histogram_stdvar" => self.of_native(args, at, variance)?,
             _ => {
                 if let Some(apply) = unary_function(name) {
                     let items = self.vector(&args[0], at)?;
@@ -66,7 +84,7 @@ impl Evaluator<'_> {
             "step" => query.step_ms as f64 / 1000.0,
             "max_of" => go_max(self.scalar(&args[0], at)?, self.scalar(&args[1], at)?),
             "min_of" => go_min(self.scalar(&args[0], at)?, self.scalar(&args[1], at)?),
-            "scalar" => match &self.vector(&args[0], at)?[..] {
+            "scalar" => match &numbers(self.vector(&args[0], at)?)[..] {
                 [item] => item.value,
                 _ => f64::NAN,
             },
@@ -74,8 +92,9 @@ impl Evaluator<'_> {
         }))
     }
 
-    /// The elements with other values and without their metric names.
-    pub(super) fn map(&self, mut items: Vec<Item>, apply: impl Fn(f64) -> f64) -> Vec<Item> {
+    /// The numbers with other values and without their metric names.
+    pub(super) fn map(&self, items: Vec<Item>, apply: impl Fn(f64) -> f64) -> Vec<Item> {
+        let mut items = numbers(items);
         for item in &mut items {
             item.value = apply(item.value);
             self.drop_name(item);
@@ -87,14 +106,18 @@ impl Evaluator<'_> {
     /// happens at the moment of evaluation.
     fn timestamp(&mut self, arg: &Expr, at: TimeMs) -> Result<Vec<Item>> {
         let ExprKind::Selector(selector) = &unwrap_parens(arg).kind else {
-            let items = self.vector(arg, at)?;
-            return Ok(self.map(items, |_| at.as_secs_f64()));
+            let mut items = self.vector(arg, at)?;
+            for item in &mut items {
+                (item.value, item.histogram) = (at.as_secs_f64(), None);
+                self.drop_name(item);
+            }
+            return Ok(items);
         };
         let mut items = Vec::new();
         for (row, sample) in self.newest_samples(selector, at) {
             let (labels, origins) = self.series_of(row);
             let value = sample.at.as_secs_f64();
-            let mut item = Item { labels, drop_name: false, value, origins };
+            let mut item = Item::number(labels, value, origins);
             self.drop_name(&mut item);
             items.push(item);
         }
@@ -103,7 +126,7 @@ impl Evaluator<'_> {
 
     fn sort(&mut self, descending: bool, args: &[Expr], at: TimeMs) -> Result<Vec<Item>> {
         self.note_sort(args);
-        let mut items = self.vector(&args[0], at)?;
+        let mut items = numbers(self.vector(&args[0], at)?);
         // NaN is last in either direction.
         items.sort_by(|a, b| {
             let nan_last = a.value.is_nan().cmp(&b.value.is_nan());
@@ -149,11 +172,17 @@ impl Evaluator<'_> {
         let Some(arg) = args.first() else {
             let (labels, origins) = (Labels::empty(), Origins::none());
             let value = field((at.0 / 1000) as f64);
-            return Ok(vec![Item { labels, drop_name: false, value, origins }]);
+            return Ok(vec![Item::number(labels, value, origins)]);
         };
         let items = self.vector(arg, at)?;
         Ok(self.map(items, field))
     }
+}
+
+/// The elements that are no histograms.
+pub(super) fn numbers(mut items: Vec<Item>) -> Vec<Item> {
+    items.retain(|item| item.histogram.is_none());
+    items
 }
 
 /// The multiple of `to_nearest` that is nearest, of two the upper one.

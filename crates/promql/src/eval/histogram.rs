@@ -1,12 +1,14 @@
-//! Classic histograms: series with the label `le` that count up to a bound each.
+//! Functions of histograms: classic ones (series with the label `le` that count up to a bound each)
+//! and native ones.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use paramedic_model::{Labels, TimeMs};
+use paramedic_model::{Histogram, Labels, TimeMs};
 
 use super::{Evaluator, Item, Result};
 use crate::print::{format_number, quoted};
-use crate::{Expr, Origins, Severity, Span};
+use crate::{Expr, Origins, Severity, Span, histogram};
 
 pub(crate) const BOUND_LABEL: &str = "le";
 
@@ -17,11 +19,12 @@ pub(crate) struct Bucket {
     pub count: f64,
 }
 
-/// The buckets of one histogram, and where they came from.
-struct Histogram {
+/// The buckets of one histogram, or a native one, and where they came from.
+struct Distribution {
     labels: Labels,
     drop_name: bool,
     buckets: Vec<Bucket>,
+    native: Option<Arc<Histogram>>,
     origins: Vec<Origins>,
 }
 
@@ -63,28 +66,74 @@ impl Evaluator<'_> {
         let lower = self.scalar(&args[0], at)?;
         let upper = self.scalar(&args[1], at)?;
         let histograms = self.histograms(&args[2], at)?;
-        let items = histograms.iter().map(|histogram| {
-            self.of_histogram(histogram, fraction(lower, upper, histogram.buckets.clone()))
-        });
-        Ok(items.collect())
+        let mut items = Vec::new();
+        for histogram in &histograms {
+            let value = match &histogram.native {
+                None => fraction(lower, upper, histogram.buckets.clone()),
+                Some(native) => {
+                    let (value, has_nan) = histogram::fraction(lower, upper, native);
+                    if has_nan {
+                        let name = self.known_name(histogram);
+                        let message = format!(
+                            "input to histogram_fraction has NaN observations, which are excluded \
+                             from all fractions{name}"
+                        );
+                        self.annotate(Severity::Info, args[2].span, message);
+                    }
+                    value
+                }
+            };
+            items.push(self.of_histogram(histogram, value));
+        }
+        Ok(items)
     }
 
-    fn of_histogram(&self, histogram: &Histogram, value: f64) -> Item {
+    /// A function of native histograms; other elements have no value.
+    pub(super) fn of_native(
+        &mut self,
+        args: &[Expr],
+        at: TimeMs,
+        value: impl Fn(&Histogram) -> f64,
+    ) -> Result<Vec<Item>> {
+        let mut items = Vec::new();
+        for mut item in self.vector(&args[0], at)? {
+            let Some(histogram) = item.histogram.take() else { continue };
+            item.value = value(&histogram);
+            self.drop_name(&mut item);
+            items.push(item);
+        }
+        Ok(items)
+    }
+
+    fn of_histogram(&self, histogram: &Distribution, value: f64) -> Item {
         let mut item = Item {
             labels: histogram.labels.clone(),
             drop_name: histogram.drop_name,
             value,
+            histogram: None,
             origins: Origins::union(histogram.origins.iter().cloned()),
         };
         self.drop_name(&mut item);
         item
     }
 
-    /// Puts the buckets of a vector together. What has no bound is left out, with a warning.
-    fn histograms(&mut self, arg: &Expr, at: TimeMs) -> Result<Vec<Histogram>> {
-        let mut histograms: Vec<Histogram> = Vec::new();
+    /// Puts the buckets of a vector together. What has no bound is left out, with a warning; so is
+    /// what is a classic and a native histogram at once.
+    fn histograms(&mut self, arg: &Expr, at: TimeMs) -> Result<Vec<Distribution>> {
+        let mut histograms: Vec<Distribution> = Vec::new();
+        let mut natives: Vec<Distribution> = Vec::new();
         let mut by_labels: HashMap<Labels, usize> = HashMap::new();
         for item in self.vector(arg, at)? {
+            if let Some(native) = item.histogram {
+                natives.push(Distribution {
+                    labels: item.labels,
+                    drop_name: item.drop_name,
+                    buckets: Vec::new(),
+                    native: Some(native),
+                    origins: vec![item.origins],
+                });
+                continue;
+            }
             let bound = item.labels.value(BOUND_LABEL);
             let Ok(upper) = bound.parse::<f64>() else {
                 let name = of_metric(item.labels.metric_name());
@@ -97,10 +146,11 @@ impl Evaluator<'_> {
             };
             let labels = item.labels.without(&[BOUND_LABEL]);
             let index = *by_labels.entry(labels).or_insert_with_key(|labels| {
-                histograms.push(Histogram {
+                histograms.push(Distribution {
                     labels: labels.clone(),
                     drop_name: item.drop_name,
                     buckets: Vec::new(),
+                    native: None,
                     origins: Vec::new(),
                 });
                 histograms.len() - 1
@@ -108,19 +158,46 @@ impl Evaluator<'_> {
             histograms[index].buckets.push(Bucket { upper, count: item.value });
             histograms[index].origins.push(item.origins);
         }
+        for native in natives {
+            let Some(classic) = by_labels.get(&native.labels) else {
+                histograms.push(native);
+                continue;
+            };
+            let name = of_metric(native.labels.metric_name());
+            let message = format!("vector contains a mix of classic and native histograms{name}");
+            self.annotate(Severity::Warning, arg.span, message);
+            histograms[*classic].buckets.clear();
+        }
+        histograms.retain(|histogram| histogram.native.is_some() || !histogram.buckets.is_empty());
         Ok(histograms)
     }
 
-    fn bucket_quantile(&mut self, q: f64, histogram: &Histogram, span: Span) -> f64 {
+    /// The name of the metric for a message, as long as it is not dropped.
+    fn known_name(&self, histogram: &Distribution) -> String {
+        let known = self.options.delayed_name_removal;
+        of_metric(histogram.labels.metric_name().filter(|_| known))
+    }
+
+    fn bucket_quantile(&mut self, q: f64, histogram: &Distribution, span: Span) -> f64 {
+        if let Some(native) = &histogram.native {
+            let quantile = histogram::quantile(q, native);
+            if quantile.is_lost || quantile.is_skewed {
+                let effect = if quantile.is_lost { "NaN" } else { "skewed higher" };
+                let name = self.known_name(histogram);
+                let message = format!(
+                    "input to histogram_quantile has NaN observations, result is {effect}{name}"
+                );
+                self.annotate(Severity::Info, span, message);
+            }
+            return quantile.value;
+        }
         let Quantile { value, forced } = quantile(q, histogram.buckets.clone());
         if forced {
-            let known = self.options.delayed_name_removal;
-            let name = histogram.labels.metric_name().filter(|_| known);
+            let name = self.known_name(histogram);
             let message = format!(
                 "input to histogram_quantile needed to be fixed for monotonicity (see \
                  https://prometheus.io/docs/prometheus/latest/querying/functions/\
-                 #histogram_quantile){}",
-                of_metric(name)
+                 #histogram_quantile){name}"
             );
             self.annotate(Severity::Info, span, message);
         }

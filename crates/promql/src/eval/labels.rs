@@ -127,7 +127,7 @@ fn absence(arg: &Expr) -> Item {
         }
     }
     let labels = labels.build();
-    Item { labels, drop_name: false, value: 1.0, origins: Origins::none() }
+    Item::number(labels, 1.0, Origins::none())
 }
 
 /// Compares texts with the numbers in them as numbers: `a2` before `a10`.

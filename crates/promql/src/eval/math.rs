@@ -6,9 +6,9 @@ use paramedic_model::{Sample, TimeMs};
 
 /// A sum that carries the error of its rounding along (Kahan, as improved by Neumaier).
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct CompensatedSum {
-    sum: f64,
-    error: f64,
+pub(crate) struct CompensatedSum {
+    pub sum: f64,
+    pub error: f64,
 }
 
 impl CompensatedSum {

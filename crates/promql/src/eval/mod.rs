@@ -15,22 +15,26 @@ pub(crate) mod call;
 pub(crate) mod histogram;
 mod labels;
 pub(crate) mod math;
+mod operand;
 pub(crate) mod over_time;
+mod range_histogram;
 mod select;
 mod support;
 pub(crate) mod time;
 
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
-use paramedic_model::{Labels, METRIC_NAME, Sample, TimeMs};
+use paramedic_model::{Histogram, Labels, METRIC_NAME, ResetHint, Sample, TimeMs, histogram_nan};
 
 use crate::columnar::Columns;
+use crate::histogram::scaled;
 use crate::{
-    Annotations, Element, EvalError, EvalOptions, Evaluation, Expr, ExprKind, Origins, Plan,
-    RangeSeries, RowRef, Selector, SelectorCache, Severity, Source, Span, SubqueryExpr, UnaryOp,
-    Value, ValueType,
+    Annotations, Element, EvalError, EvalOptions, Evaluation, Expr, ExprKind, HistogramSample,
+    Origins, Plan, RangeSeries, RowRef, Selector, SelectorCache, Severity, Source, Span,
+    SubqueryExpr, UnaryOp, Value, ValueType,
 };
 
 pub(crate) use select::moment;
@@ -141,8 +145,22 @@ struct Item {
     labels: Labels,
     /// Whether the metric name goes at the end of the evaluation.
     drop_name: bool,
+    /// The NaN that stands for a histogram, where the value is one.
     value: f64,
+    histogram: Option<Arc<Histogram>>,
     origins: Origins,
+}
+
+impl Item {
+    fn number(labels: Labels, value: f64, origins: Origins) -> Self {
+        Self { labels, drop_name: false, value, histogram: None, origins }
+    }
+
+    /// Makes the value a histogram.
+    fn set_histogram(&mut self, histogram: Histogram) {
+        self.value = histogram_nan();
+        self.histogram = Some(Arc::new(histogram));
+    }
 }
 
 /// The value of an expression that is not a range vector.
@@ -159,12 +177,15 @@ pub(crate) struct ItemSeries {
     pub labels: Labels,
     pub drop_name: bool,
     pub samples: Vec<Sample>,
+    /// One for each sample that is a histogram.
+    pub histograms: Vec<HistogramSample>,
     pub origins: Origins,
 }
 
 impl ItemSeries {
     pub fn new(labels: Labels) -> Self {
-        Self { labels, drop_name: false, samples: Vec::new(), origins: Origins::none() }
+        let (samples, histograms) = (Vec::new(), Vec::new());
+        Self { labels, drop_name: false, samples, histograms, origins: Origins::none() }
     }
 }
 
@@ -179,6 +200,9 @@ struct Evaluator<'a> {
     columns: Option<Columns<'a>>,
     /// How many subqueries are being evaluated around the current expression.
     subqueries: usize,
+    /// Whether only counts and sums of native histograms matter: then Prometheus looks for counter
+    /// resets between the samples that it reads, whatever its storage knows of them.
+    counts_only: bool,
     /// How many samples the values in use hold.
     held: usize,
     /// The rows of each selector: looked up once per evaluation.
@@ -207,6 +231,7 @@ impl<'a> Evaluator<'a> {
             trace,
             columns: None,
             subqueries: 0,
+            counts_only: false,
             held: 0,
             rows: HashMap::new(),
             series: HashMap::new(),
@@ -271,8 +296,13 @@ impl<'a> Evaluator<'a> {
     fn by_columns(&mut self, expr: &Expr, at: TimeMs) -> Option<Vec<Item>> {
         let stepping = self.query.step_ms > 0 || self.subqueries > 0;
         let elements = self.columns.as_mut()?.part(expr, at, self.held, stepping)?;
-        let item =
-            |Element { labels, value, origins }| Item { labels, drop_name: false, value, origins };
+        let item = |Element { labels, value, histogram, origins }| Item {
+            labels,
+            drop_name: false,
+            value,
+            histogram,
+            origins,
+        };
         Some(elements.into_iter().map(item).collect())
     }
 
@@ -314,7 +344,10 @@ impl<'a> Evaluator<'a> {
             (UnaryOp::Plus, value) => Ok(value),
             (UnaryOp::Minus, Val::Vector(mut items)) => {
                 for item in &mut items {
-                    item.value = -item.value;
+                    match &item.histogram {
+                        Some(histogram) => item.set_histogram(scaled(histogram, -1.0)),
+                        None => item.value = -item.value,
+                    }
                     self.drop_name(item);
                 }
                 self.check_distinct(span, &items)?;
@@ -350,6 +383,7 @@ impl<'a> Evaluator<'a> {
                 labels: window.labels.clone(),
                 drop_name: window.drop_name,
                 samples: window.samples.to_vec(),
+                histograms: window.histograms.to_vec(),
                 origins: window.origins.clone(),
             });
             Ok(())
@@ -370,7 +404,9 @@ impl<'a> Evaluator<'a> {
         self.subqueries += 1;
         // What the steps of one evaluation have in common, another one starts anew.
         let outer = std::mem::take(&mut self.nameless);
-        let series = self.steps(&subquery.expr, first, end, step_ms);
+        let counts_only = std::mem::replace(&mut self.counts_only, false);
+        let series = self.steps(&subquery.expr, first, end, step_ms).map(without_reset_hints);
+        self.counts_only = counts_only;
         self.nameless = outer;
         self.subqueries -= 1;
         series
@@ -402,27 +438,21 @@ impl<'a> Evaluator<'a> {
             let held_before = self.held;
             let items = match self.eval(expr, at)? {
                 Val::Vector(items) => items,
-                Val::Scalar(value) => vec![Item {
-                    labels: Labels::empty(),
-                    drop_name: false,
-                    value,
-                    origins: Origins::none(),
-                }],
+                Val::Scalar(value) => vec![Item::number(Labels::empty(), value, Origins::none())],
                 Val::String(_) => return Err(self.error(expr.span, "not a number")),
             };
             self.held = held_before + items.len();
             for item in items {
                 let index = *by_labels.entry(item.labels.clone()).or_insert_with(|| {
-                    series.push(ItemSeries {
-                        labels: item.labels.clone(),
-                        drop_name: item.drop_name,
-                        samples: Vec::new(),
-                        origins: Origins::none(),
-                    });
+                    let new = ItemSeries::new(item.labels.clone());
+                    series.push(ItemSeries { drop_name: item.drop_name, ..new });
                     parts.push(Vec::new());
                     series.len() - 1
                 });
                 series[index].samples.push(Sample { at, value: item.value });
+                if let Some(histogram) = item.histogram {
+                    series[index].histograms.push(HistogramSample { at, histogram });
+                }
                 if !parts[index].last().is_some_and(|last| last.is(&item.origins)) {
                     parts[index].push(item.origins);
                 }
@@ -450,26 +480,39 @@ impl<'a> Evaluator<'a> {
     /// apart become one where they do not overlap.
     fn finish_series(&self, series: Vec<ItemSeries>) -> Result<Value> {
         let mut merged: HashMap<Labels, RangeSeries> = HashMap::new();
-        for ItemSeries { labels, drop_name, samples, origins } in series {
+        for ItemSeries { labels, drop_name, samples, histograms, origins } in series {
             let labels = if drop_name { without_name(&labels) } else { labels };
             let into = merged.entry(labels.clone()).or_insert_with(|| RangeSeries {
                 labels,
                 samples: Vec::new(),
+                histograms: Vec::new(),
                 origins: Origins::none(),
             });
             into.samples.extend(samples);
+            into.histograms.extend(histograms);
             into.origins = Origins::union([std::mem::take(&mut into.origins), origins]);
         }
         let mut series: Vec<RangeSeries> = merged.into_values().collect();
         series.sort_by(|a, b| a.labels.cmp(&b.labels));
         for series in &mut series {
             series.samples.sort_by_key(|sample| sample.at);
+            series.histograms.sort_by_key(|sample| sample.at);
             if series.samples.windows(2).any(|pair| pair[0].at == pair[1].at) {
                 return Err(self.error(self.plan.expr().span, SAME_LABELSET));
             }
         }
         Ok(Value::Matrix(series))
     }
+}
+
+/// Between the steps of a subquery samples are left out, and a counter reset may be among them.
+fn without_reset_hints(mut series: Vec<ItemSeries>) -> Vec<ItemSeries> {
+    for sample in series.iter_mut().flat_map(|series| &mut series.histograms) {
+        if matches!(sample.histogram.reset_hint, ResetHint::Reset | ResetHint::NotReset) {
+            Arc::make_mut(&mut sample.histogram).reset_hint = ResetHint::Unknown;
+        }
+    }
+    series
 }
 
 /// What describes the metric and not its series.
@@ -503,7 +546,12 @@ fn public_value(value: Val) -> Value {
         Val::Vector(items) => Value::Vector(
             items
                 .into_iter()
-                .map(|Item { labels, value, origins, .. }| Element { labels, value, origins })
+                .map(|Item { labels, value, histogram, origins, .. }| Element {
+                    labels,
+                    value,
+                    histogram,
+                    origins,
+                })
                 .collect(),
         ),
     }

@@ -1,8 +1,9 @@
 //! The functions of a range vector: one number per series, made of the samples in its window.
 
-use paramedic_model::{Labels, Sample, TimeMs};
+use paramedic_model::{Labels, Sample, TimeMs, histogram_nan};
 
 use super::math::{linear_regression, mean, quantile, sum, variance};
+use super::range_histogram::{Mixed, Outcome};
 use super::select::SeriesWindow;
 use super::{Evaluator, Item, Result, SAME_LABELSET};
 use crate::{Expr, Severity, ValueType};
@@ -125,17 +126,29 @@ impl Evaluator<'_> {
         let is_counter = matches!(name, "rate" | "increase");
         let mut items = Vec::new();
         self.each_series(arg, at, &mut |evaluator, window| {
-            let SeriesWindow { samples, start, end, labels, drop_name, origins } = window;
+            let SeriesWindow { samples, histograms, start, end, labels, drop_name, origins } =
+                window;
             let range = Range { samples, start, end, at, params: &params };
-            let Some(value) = function(&range) else { return Ok(()) };
+            let metric = labels.metric_name().unwrap_or_default();
+            let outcome = if histograms.is_empty() {
+                function(&range).map(Outcome::Number)
+            } else {
+                let span = arg.span;
+                evaluator.of_mixed(name, function, &Mixed { range, histograms, metric, span })
+            };
+            let Some(outcome) = outcome else { return Ok(()) };
             if name == "quantile_over_time" {
                 evaluator.check_quantile(params[0], args[0].span);
             }
-            if is_counter && let Some(metric) = labels.metric_name() {
+            if is_counter && !metric.is_empty() && matches!(outcome, Outcome::Number(_)) {
                 evaluator.note_counter(metric, arg);
             }
             let (own, origins) = (labels.clone(), origins.clone());
-            let mut item = Item { labels: own, drop_name, value, origins };
+            let (value, histogram) = match outcome {
+                Outcome::Number(value) => (value, None),
+                Outcome::Histogram(histogram) => (histogram_nan(), Some(histogram)),
+            };
+            let mut item = Item { labels: own, drop_name, value, histogram, origins };
             if !keeps_name {
                 evaluator.drop_name(&mut item);
                 evaluator.check_same_series(arg, &item.labels, labels)?;
@@ -197,12 +210,7 @@ pub(crate) fn counter_note(metric: &str) -> Option<String> {
 }
 
 /// The change over the window, extrapolated from the samples to the bounds of the window.
-///
-/// Where the first or last sample is further from its bound than a sample can be expected (1.1 times
-/// the average distance), the series is taken to begin or end there, half a distance on. A counter
-/// is not extrapolated to below zero.
 fn extrapolated(range: &Range, is_counter: bool) -> Option<f64> {
-    const EXPECTED: f64 = 1.1;
     let gaps = range.samples.len() - 1;
     if gaps == 0 {
         return None;
@@ -216,21 +224,53 @@ fn extrapolated(range: &Range, is_counter: bool) -> Option<f64> {
             }
         }
     }
-    let seconds = |from: TimeMs, to: TimeMs| to.0.saturating_sub(from.0) as f64 / 1000.0;
-    let sampled = seconds(first.at, last.at);
-    let average = sampled / gaps as f64;
-    let mut to_start = seconds(range.start, first.at);
-    if to_start >= average * EXPECTED {
-        to_start = average / 2.0;
+    let (start, end) = (range.start, range.end);
+    let from_zero =
+        (is_counter && change > 0.0 && first.value >= 0.0).then(|| first.value / change);
+    let extrapolation =
+        Extrapolation { first: first.at, last: last.at, gaps, start, end, from_zero };
+    Some(change * extrapolation.factor())
+}
+
+pub(super) fn seconds(from: TimeMs, to: TimeMs) -> f64 {
+    to.0.saturating_sub(from.0) as f64 / 1000.0
+}
+
+/// How much more than between its samples a series has changed within the window.
+///
+/// Where the first or last sample is further from its bound than a sample can be expected (1.1 times
+/// the average distance), the series is taken to begin or end there, half a distance on. A counter
+/// is not extrapolated to below zero.
+pub(super) struct Extrapolation {
+    pub first: TimeMs,
+    pub last: TimeMs,
+    /// One less than there are samples, at least one.
+    pub gaps: usize,
+    pub start: TimeMs,
+    pub end: TimeMs,
+    /// How long before the first sample a counter was zero, as a multiple of the time between the
+    /// first and the last sample; `None` where it is no counter or did not grow.
+    pub from_zero: Option<f64>,
+}
+
+impl Extrapolation {
+    pub fn factor(&self) -> f64 {
+        const EXPECTED: f64 = 1.1;
+        let sampled = seconds(self.first, self.last);
+        let average = sampled / self.gaps as f64;
+        let mut to_start = seconds(self.start, self.first);
+        if to_start >= average * EXPECTED {
+            to_start = average / 2.0;
+        }
+        if let Some(from_zero) = self.from_zero {
+            to_start = to_start.min(sampled * from_zero);
+        }
+        let mut to_end = seconds(self.last, self.end);
+        if to_end >= average * EXPECTED {
+            to_end = average / 2.0;
+        }
+        (sampled + to_start + to_end) / sampled
     }
-    if is_counter && change > 0.0 && first.value >= 0.0 {
-        to_start = to_start.min(sampled * (first.value / change));
-    }
-    let mut to_end = seconds(last.at, range.end);
-    if to_end >= average * EXPECTED {
-        to_end = average / 2.0;
-    }
-    Some(change * ((sampled + to_start + to_end) / sampled))
 }
 
 /// The change between the last two samples, of a counter per second.

@@ -1,12 +1,17 @@
 //! Selectors: which rows, and which of their samples.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
-use paramedic_model::{Labels, METRIC_NAME, Sample, TimeMs, is_stale};
+use paramedic_model::{
+    Histogram, Labels, METRIC_NAME, ResetHint, Sample, TimeMs, is_histogram, is_stale,
+};
 
 use super::{Evaluator, Item, Query, Result, duration_ms, unwrap_parens};
+use crate::histogram::is_reset;
 use crate::{
-    At, Expr, ExprKind, Family, FamilyId, Matcher, NO_VALUE, Origins, RowRef, Selector, Value,
+    At, Expr, ExprKind, Family, FamilyId, HistogramSample, Matcher, NO_VALUE, Origins, RowRef,
+    Selector, Value,
 };
 
 /// One series of a range vector, and the window that its samples lie in.
@@ -15,6 +20,8 @@ pub(super) struct SeriesWindow<'s> {
     pub drop_name: bool,
     /// Oldest first, no staleness markers among them, at least one.
     pub samples: &'s [Sample],
+    /// One for each sample that is a histogram.
+    pub histograms: &'s [HistogramSample],
     /// Not in the window itself.
     pub start: TimeMs,
     pub end: TimeMs,
@@ -41,13 +48,45 @@ impl<'a> Evaluator<'a> {
     }
 
     pub(super) fn instant_vector(&mut self, selector: &Selector, at: TimeMs) -> Vec<Item> {
+        let until = self.moment(at, selector.at, selector.offset_ms);
         self.newest_samples(selector, at)
             .into_iter()
             .map(|(row, sample)| {
                 let (labels, origins) = self.series_of(row);
-                Item { labels, drop_name: false, value: sample.value, origins }
+                let mut histogram = self.histogram_at(row, sample);
+                if self.counts_only && histogram.is_some() {
+                    let after = TimeMs(until.0.saturating_sub(duration_ms(self.options.lookback)));
+                    let mut samples = Vec::new();
+                    self.source.range(row, after, until, &mut samples);
+                    let known = self.histograms_of(row, &samples);
+                    histogram = known.last().map(|known| known.histogram.clone());
+                }
+                Item { labels, drop_name: false, value: sample.value, histogram, origins }
             })
             .collect()
+    }
+
+    /// The histogram that a sample stands for.
+    fn histogram_at(&self, row: RowRef, sample: Sample) -> Option<Arc<Histogram>> {
+        is_histogram(sample.value).then(|| self.source.histogram(row, sample.at)).flatten()
+    }
+
+    /// The histograms among the samples of a row.
+    fn histograms_of(&self, row: RowRef, samples: &[Sample]) -> Vec<HistogramSample> {
+        let mut histograms: Vec<HistogramSample> = Vec::new();
+        for sample in samples {
+            let Some(mut histogram) = self.histogram_at(row, *sample) else { continue };
+            if self.counts_only
+                && histogram.reset_hint == ResetHint::Unknown
+                && let Some(before) = histograms.last()
+            {
+                let reset = is_reset(&histogram, &before.histogram);
+                Arc::make_mut(&mut histogram).reset_hint =
+                    if reset { ResetHint::Reset } else { ResetHint::NotReset };
+            }
+            histograms.push(HistogramSample { at: sample.at, histogram });
+        }
+        histograms
     }
 
     /// The sample that stands for each series of the selector.
@@ -98,8 +137,17 @@ impl<'a> Evaluator<'a> {
                     }
                     let (labels, origins) = &self.series_of(*row);
                     let samples = &samples[..];
-                    let window =
-                        SeriesWindow { labels, drop_name: false, samples, start, end, origins };
+                    let histograms = &self.histograms_of(*row, samples)[..];
+                    let drop_name = false;
+                    let window = SeriesWindow {
+                        labels,
+                        drop_name,
+                        samples,
+                        histograms,
+                        start,
+                        end,
+                        origins,
+                    };
                     visit(self, window)?;
                 }
                 Ok(())
@@ -112,6 +160,7 @@ impl<'a> Evaluator<'a> {
                         labels: &series.labels,
                         drop_name: series.drop_name,
                         samples: &series.samples,
+                        histograms: &series.histograms,
                         start,
                         end,
                         origins: &series.origins,

@@ -1,17 +1,9 @@
 //! What parses and cannot be evaluated yet.
 
-use crate::{BinaryOp, EvalError, Expr, ExprKind, Selector};
+use crate::{EvalError, Expr, ExprKind, Selector};
 
-/// Functions of native histograms, and others that are to come.
-const MISSING_FUNCTIONS: [&str; 7] = [
-    "histogram_avg",
-    "histogram_count",
-    "histogram_stddev",
-    "histogram_stdvar",
-    "histogram_sum",
-    "info",
-    "start_timestamp",
-];
+/// Functions that are to come.
+const MISSING_FUNCTIONS: [&str; 2] = ["info", "start_timestamp"];
 
 /// Fails at the first part of `expr` that the evaluator does not know.
 pub(crate) fn check_supported(expr: &Expr, text: &str) -> Result<(), EvalError> {
@@ -30,11 +22,6 @@ fn missing(expr: &Expr) -> Option<String> {
     match &expr.kind {
         ExprKind::Selector(selector) => extent(selector),
         ExprKind::Range(range) => extent(&range.selector),
-        ExprKind::Binary(binary)
-            if matches!(binary.op, BinaryOp::TrimLower | BinaryOp::TrimUpper) =>
-        {
-            Some(format!("operator {:?}", binary.op.name()))
-        }
         ExprKind::Call(call) if MISSING_FUNCTIONS.contains(&call.function.name) => {
             Some(format!("function {:?}", call.function.name))
         }

@@ -8,6 +8,8 @@ mod conformance;
 mod corpus;
 /// Random expressions beside a real Prometheus.
 mod differential;
+/// Native histograms in scripts: how they are stored, and when two are equal.
+mod histograms;
 /// What nobody should write, and what nobody should measure.
 mod hostile;
 /// What Prometheus refuses, where, and with which words; what it accepts, and how that prints.

@@ -3,14 +3,17 @@
 //! Each `eval` is run as written; an instant one also with `@` put on every selector (the result must
 //! not depend on the moment then), and as the middle of a range query.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use paramedic_model::{Labels, Sample, TimeMs, is_stale, parse_duration};
+use paramedic_model::{Histogram, Labels, Sample, TimeMs, is_histogram, is_stale, parse_duration};
 use paramedic_promql::{
-    At, EvalOptions, Evaluation, Expr, ExprKind, ParseOptions, Plan, Severity, Value, parse_series,
-    parse_with,
+    At, EvalOptions, Evaluation, Expr, ExprKind, ParseOptions, Plan, RangeSeries, SeriesNotation,
+    Severity, Value, parse_series, parse_with,
 };
 use paramedic_samples::{Window, WindowOptions};
+
+use crate::histograms;
 
 /// The outcome of one `eval`.
 pub struct Outcome {
@@ -72,7 +75,7 @@ fn empty() -> Window {
 
 struct Runner<'a> {
     window: Window,
-    /// Whether native histograms were left out when loading.
+    /// Whether native histograms were loaded.
     histograms: bool,
     settings: &'a Settings,
 }
@@ -88,7 +91,7 @@ struct Expected {
     infos: Option<Vec<Text>>,
     scalar: Option<f64>,
     string: Option<String>,
-    series: Vec<(Labels, Vec<Option<f64>>)>,
+    series: Vec<SeriesNotation>,
     /// Start, end and step of an expected range vector.
     range: Option<(TimeMs, TimeMs, i64)>,
 }
@@ -115,31 +118,43 @@ impl Runner<'_> {
     fn load(&mut self, line: &str, body: &[&str]) {
         let step = line.split_whitespace().nth(1).expect("a step");
         let step = parse_duration(step).expect("a step").as_millis() as i64;
-        let mut loaded: Vec<(Labels, Vec<Sample>)> = Vec::new();
+        let mut loaded: Vec<SeriesNotation> = Vec::new();
         for line in body {
             if line.contains("@st") {
                 continue; // Start timestamps are not kept yet.
             }
-            let series = match parse_series(line) {
-                Ok(series) => series,
-                Err(error) if error.message.contains("native histograms") => {
-                    self.histograms = true;
-                    continue;
-                }
-                Err(error) => panic!("{line}: {error}"),
-            };
-            let samples = series.values.iter().enumerate().filter_map(|(index, value)| {
-                Some(Sample { at: TimeMs(index as i64 * step), value: (*value)? })
-            });
-            let samples = samples.collect();
-            match loaded.iter_mut().find(|(labels, _)| *labels == series.labels) {
-                Some((_, replaced)) => *replaced = samples,
-                None => loaded.push((series.labels, samples)),
+            let series = parse_series(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+            match loaded.iter_mut().find(|other| other.labels == series.labels) {
+                Some(replaced) => *replaced = series,
+                None => loaded.push(series),
             }
         }
-        self.histograms |= line.starts_with("load_with_nhcb");
-        for (labels, samples) in loaded {
-            self.window.append_samples(&labels, &samples);
+        if line.starts_with("load_with_nhcb") {
+            let native = histograms::with_custom_buckets(&loaded);
+            loaded.extend(native);
+        }
+        for series in loaded {
+            self.histograms |= !series.histograms.is_empty();
+            self.append(series, step);
+        }
+    }
+
+    fn append(&mut self, series: SeriesNotation, step: i64) {
+        let SeriesNotation { labels, values, histograms } = series;
+        let mut hints = histograms::StoredHints::default();
+        for (index, value) in values.iter().enumerate() {
+            let Some(value) = *value else { continue };
+            let at = TimeMs(index as i64 * step);
+            match histograms.get(&index) {
+                Some(notation) => {
+                    let histogram = Arc::new(hints.stored(&notation.histogram));
+                    self.window.append_histograms(&labels, &[(at, histogram)]);
+                }
+                None => {
+                    hints = histograms::StoredHints::default();
+                    self.window.append_samples(&labels, &[Sample { at, value }]);
+                }
+            }
         }
     }
 
@@ -250,16 +265,16 @@ impl Runner<'_> {
             return Ok(());
         }
         let Value::Matrix(series) = found.value else { return Err("no matrix".to_owned()) };
-        let middle: Vec<(Labels, f64)> = series
+        let middle: Vec<(Labels, Point)> = series
             .iter()
             .filter_map(|series| {
-                let sample = series.samples.iter().find(|sample| sample.at == at)?;
-                Some((series.labels.clone(), sample.value))
+                let found = points(series).into_iter().find(|(other, _)| *other == at)?;
+                Some((series.labels.clone(), found.1))
             })
             .collect();
         let checked = match expected.scalar {
             Some(scalar) => match &middle[..] {
-                [(_, value)] if equal(*value, scalar) => Ok(()),
+                [(_, Point::Number(value))] if equal(*value, scalar) => Ok(()),
                 found => Err(format!("expected {scalar}, found {found:?}")),
             },
             None => expected.check_vector(&middle),
@@ -364,7 +379,7 @@ fn read_body(body: &[&str], expected: &mut Expected) -> Check {
             break;
         } else {
             let series = parse_series(line).map_err(|error| error.message)?;
-            expected.series.push((series.labels, series.values));
+            expected.series.push(series);
         }
     }
     Ok(())
@@ -393,7 +408,7 @@ fn read_expect(rest: &str, expected: &mut Expected) -> Check {
 }
 
 /// The rule of the scripts for equal numbers.
-fn equal(a: f64, b: f64) -> bool {
+pub fn equal(a: f64, b: f64) -> bool {
     if is_stale(a) || is_stale(b) {
         return is_stale(a) && is_stale(b);
     }
@@ -448,8 +463,10 @@ impl Expected {
                 wanted => Err(format!("expected {wanted:?}, found {text:?}")),
             },
             (Value::Vector(elements), _) => {
-                let elements: Vec<(Labels, f64)> =
-                    elements.iter().map(|e| (e.labels.clone(), e.value)).collect();
+                let elements: Vec<(Labels, Point)> = elements
+                    .iter()
+                    .map(|e| (e.labels.clone(), Point::new(e.value, e.histogram.as_ref())))
+                    .collect();
                 self.check_vector(&elements)
             }
             (Value::Matrix(_), Some((start, _, step_ms))) => {
@@ -467,18 +484,19 @@ impl Expected {
         }
     }
 
-    fn check_vector(&self, found: &[(Labels, f64)]) -> Check {
+    fn check_vector(&self, found: &[(Labels, Point)]) -> Check {
         if found.len() != self.series.len() {
             return Err(format!("expected {} elements, found {found:?}", self.series.len()));
         }
-        for (index, (labels, values)) in self.series.iter().enumerate() {
+        for (index, series) in self.series.iter().enumerate() {
+            let labels = &series.labels;
             let position = found.iter().position(|(other, _)| other == labels);
             let Some(position) = position.filter(|at| !self.ordered || *at == index) else {
                 return Err(format!("expected {labels} at {index}, found {found:?}"));
             };
-            let (value, wanted) = (found[position].1, values.first().copied().flatten());
-            if !wanted.is_some_and(|wanted| equal(wanted, value)) {
-                return Err(format!("{labels}: expected {wanted:?}, found {value}"));
+            let (value, wanted) = (&found[position].1, Wanted::at(series, 0));
+            if !wanted.is_some_and(|wanted| wanted.is(value)) {
+                return Err(format!("{labels}: expected {wanted:?}, found {value:?}"));
             }
         }
         Ok(())
@@ -493,27 +511,77 @@ impl Expected {
             let found: Vec<&Labels> = found.iter().map(|series| &series.labels).collect();
             return Err(format!("expected {} series, found {found:?}", self.series.len()));
         }
-        for (labels, values) in &self.series {
+        for wanted in &self.series {
+            let labels = &wanted.labels;
             let Some(series) = found.iter().find(|series| series.labels == *labels) else {
                 return Err(format!("{labels} is missing"));
             };
-            let wanted: Vec<Sample> = values
-                .iter()
-                .enumerate()
-                .filter_map(|(index, value)| {
+            let found = points(series);
+            let wanted: Vec<(TimeMs, Wanted<'_>)> = (0..wanted.values.len())
+                .filter_map(|index| {
                     let at = TimeMs(start.0 + index as i64 * step_ms);
-                    Some(Sample { at, value: (*value)? })
+                    Some((at, Wanted::at(wanted, index)?))
                 })
                 .collect();
-            let same = wanted.len() == series.samples.len()
-                && wanted
-                    .iter()
-                    .zip(&series.samples)
-                    .all(|(a, b)| a.at == b.at && equal(a.value, b.value));
+            let same = wanted.len() == found.len()
+                && wanted.iter().zip(&found).all(|(a, b)| a.0 == b.0 && a.1.is(&b.1));
             if !same {
-                return Err(format!("{labels}: expected {wanted:?}, found {:?}", series.samples));
+                return Err(format!("{labels}: expected {wanted:?}, found {found:?}"));
             }
         }
         Ok(())
+    }
+}
+
+/// A value that was found.
+#[derive(Clone, Debug)]
+enum Point {
+    Number(f64),
+    Histogram(Arc<Histogram>),
+}
+
+impl Point {
+    fn new(value: f64, histogram: Option<&Arc<Histogram>>) -> Self {
+        histogram.map_or(Point::Number(value), |histogram| Point::Histogram(histogram.clone()))
+    }
+}
+
+fn points(series: &RangeSeries) -> Vec<(TimeMs, Point)> {
+    let mut histograms = series.histograms.iter();
+    let points = series.samples.iter().map(|sample| {
+        let histogram = is_histogram(sample.value).then(|| {
+            let next = histograms.next().expect("a histogram for each sample that is one");
+            assert_eq!(next.at, sample.at);
+            &next.histogram
+        });
+        (sample.at, Point::new(sample.value, histogram))
+    });
+    points.collect()
+}
+
+/// A value that is expected.
+#[derive(Clone, Copy, Debug)]
+enum Wanted<'s> {
+    Number(f64),
+    Histogram(&'s Histogram, bool),
+}
+
+impl<'s> Wanted<'s> {
+    fn at(series: &'s SeriesNotation, index: usize) -> Option<Self> {
+        let value = series.values.get(index).copied().flatten()?;
+        Some(match series.histograms.get(&index) {
+            Some(notation) => Wanted::Histogram(&notation.histogram, notation.has_reset_hint),
+            None => Wanted::Number(value),
+        })
+    }
+
+    fn is(self, found: &Point) -> bool {
+        match (self, found) {
+            (Wanted::Number(wanted), Point::Number(found)) => equal(wanted, *found),
+            (Wanted::Histogram(wanted, with_hint), Point::Histogram(found)) => {
+                histograms::equal(wanted, found, with_hint)
+            }
+            _ => false,
+        }
     }
 }
