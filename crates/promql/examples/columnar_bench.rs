@@ -12,13 +12,14 @@ use paramedic_samples::Window;
 const STEP_MS: i64 = 15_000;
 const SCRAPES: i64 = 21;
 
-const INSTANT: [&str; 14] = [
+const INSTANT: [&str; 15] = [
     "services_status == 2",
     "services_status == 0",
     "services_status{name=~\"s[0-4].*\"} == 0",
     "services_status{host=\"host7\"}",
     "count by (name) (services_status == 1)",
     "services_status == 0 and on (host) up == 1",
+    "absent(nothing) or services_status == 0",
     "services_status * on (host) group_left () up",
     "sum by (host) (rate(requests_total[5m]))",
     "topk(5, sum by (handler) (rate(requests_total[5m])))",

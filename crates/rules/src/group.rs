@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use paramedic_gotmpl::QueryFn;
 use paramedic_model::{Labels, METRIC_NAME, Series, TimeMs, stale_nan};
-use paramedic_promql::{Element, EvalOptions, Origins, Plan, Source, Value, parse};
+use paramedic_promql::{Element, EvalOptions, Origins, Plan, SelectorCache, Source, Value, parse};
 
 use crate::alert::{Alert, AlertEvent, Alerts, Evaluation};
 use crate::file::{GroupSpec, RecordingRule, Rule};
@@ -152,6 +152,9 @@ pub struct Group {
     pub(crate) restore: Restore,
     /// Since the process started or the file brought the group.
     pub(crate) evaluations: usize,
+    /// The rows that its selectors select: shared by its rules, and by its rounds where the source
+    /// knows when its rows change.
+    selectors: SelectorCache,
 }
 
 impl Group {
@@ -168,6 +171,7 @@ impl Group {
             schedule: Schedule::new(&format!("{path};{}", spec.name), spec, interval, now),
             restore: Restore::Journal,
             evaluations: 0,
+            selectors: SelectorCache::default(),
         }
     }
 
@@ -252,10 +256,11 @@ impl Group {
         if !ended.is_empty() && store.append(sample_at, &ended).is_ok() {
             round.samples += ended.len();
         }
+        self.selectors.rows_may_have_changed();
         for (i, state) in self.rules.iter_mut().enumerate() {
             let mut events = Vec::new();
             let moment = Moment { at, sample_at, position: i, limit: self.limit };
-            let outcome = state.evaluate(store, moment, context, &mut events);
+            let outcome = state.evaluate(store, moment, context, &mut self.selectors, &mut events);
             round.events.append(&mut events);
             state.evaluated_at = Some(at);
             match outcome {
@@ -333,12 +338,13 @@ impl RuleState {
         store: &mut dyn Store,
         moment: Moment,
         context: &Context<'_>,
+        selectors: &mut SelectorCache,
         events: &mut Vec<AlertEvent>,
     ) -> Result<usize, RuleFailure> {
         let Moment { at, sample_at, position, limit } = moment;
         self.warnings.clear();
         let source = store.source();
-        let (result, warnings) = instant(self.rule.expr(), source, sample_at, context)?;
+        let (result, warnings) = instant(self.rule.expr(), source, sample_at, context, selectors)?;
         self.warnings = warnings;
         let mut series = match &self.rule {
             Rule::Alert(rule) => {
@@ -352,7 +358,9 @@ impl RuleState {
         series.extend(self.written.difference(&now).cloned().map(ended));
         self.written = now;
         if !series.is_empty() {
-            store.append(sample_at, &series).map_err(RuleFailure)?;
+            let appended = store.append(sample_at, &series);
+            selectors.rows_may_have_changed();
+            appended.map_err(RuleFailure)?;
         }
         Ok(series.len())
     }
@@ -370,9 +378,10 @@ fn instant(
     source: &dyn Source,
     at: TimeMs,
     context: &Context<'_>,
+    selectors: &mut SelectorCache,
 ) -> Result<(Vec<Element>, Vec<String>), RuleFailure> {
     let evaluation = plan
-        .eval_instant(source, at, context.options)
+        .eval_instant_shared(source, at, context.options, selectors)
         .map_err(|error| RuleFailure(error.to_string()))?;
     let warnings = evaluation.annotations.iter().map(ToString::to_string).collect();
     match evaluation.value {
@@ -401,7 +410,9 @@ pub(crate) fn template_query<'q>(
     let query = move |text: &str| {
         let expr = parse(text).map_err(|error| error.to_string())?;
         let plan = Plan::new(expr, text).map_err(|error| error.to_string())?;
-        let (elements, _) = instant(&plan, source, at, context).map_err(|error| error.0)?;
+        let mut selectors = SelectorCache::default();
+        let (elements, _) =
+            instant(&plan, source, at, context, &mut selectors).map_err(|error| error.0)?;
         let series = |element: Element| Series { labels: element.labels, value: element.value };
         Ok(elements.into_iter().map(series).collect())
     };

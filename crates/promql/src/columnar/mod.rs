@@ -75,14 +75,12 @@ pub(crate) struct Columns<'a> {
     held: usize,
     /// Whether the same expression is evaluated at several moments.
     stepping: bool,
-    /// Whether nothing is evaluated by columns any more.
-    declined: bool,
     /// The rows of each selector: looked up once per evaluation.
     rows: HashMap<*const Selector, Arc<[Segment]>>,
     /// Rows that other evaluations have looked up.
     cache: Option<&'a mut SelectorCache>,
-    /// What [`supports`] says of each expression that was asked for.
-    supported: HashMap<*const Expr, bool>,
+    /// Whether columns know an expression: what [`supports`] says, until they decline it.
+    known: HashMap<*const Expr, bool>,
 }
 
 impl<'a> Columns<'a> {
@@ -101,11 +99,9 @@ impl<'a> Columns<'a> {
             annotations: Annotations::default(),
             held: 0,
             stepping: false,
-            // A name that goes late stays in the labels until the end: columns drop it at once.
-            declined: options.delayed_name_removal,
             rows: HashMap::new(),
             cache,
-            supported: HashMap::new(),
+            known: HashMap::new(),
         }
     }
 
@@ -151,19 +147,17 @@ impl<'a> Columns<'a> {
         held: usize,
         evaluate: impl FnOnce(&mut Self) -> Result<T>,
     ) -> Option<T> {
-        if self.declined || !self.knows(expr) {
+        // A name that goes late stays in the labels until the end: columns drop it at once.
+        if self.options.delayed_name_removal || !self.knows(expr) {
             return None;
         }
         self.held = held;
-        let found = evaluate(self);
-        // Asked again, for this expression or a part of it, it would decline for the same reason.
-        self.declined = found.is_err();
-        found.ok()
+        evaluate(self).ok()
     }
 
     fn knows(&mut self, expr: &Expr) -> bool {
         let key = std::ptr::from_ref(expr);
-        *self.supported.entry(key).or_insert_with(|| supports(expr))
+        *self.known.entry(key).or_insert_with(|| supports(expr))
     }
 
     fn elements(&self, vector: &Vector) -> Vec<Element> {
@@ -191,6 +185,15 @@ impl<'a> Columns<'a> {
     }
 
     fn eval(&mut self, expr: &Expr, at: TimeMs) -> Result<Val> {
+        let found = self.value(expr, at);
+        if found.is_err() {
+            // Asked again, it would decline again. Its other parts may still be asked for.
+            self.known.insert(std::ptr::from_ref(expr), false);
+        }
+        found
+    }
+
+    fn value(&mut self, expr: &Expr, at: TimeMs) -> Result<Val> {
         self.check_stopped()?;
         let held_before = self.held;
         let value = match &expr.kind {

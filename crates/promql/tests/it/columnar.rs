@@ -37,9 +37,13 @@ fn window(data: &[Series]) -> Window {
     let mut window = Window::default();
     for Series { labels, samples, histograms } in data {
         assert_eq!(window.append_samples(labels, samples).accepted, samples.len(), "{labels}");
-        let histogram = Histogram { count: 1.0, sum: 2.0, zero_count: 1.0, ..Histogram::default() };
-        let histogram = Arc::new(histogram);
-        let histograms: Vec<_> = histograms.iter().map(|at| (*at, histogram.clone())).collect();
+        let histogram = |(number, at): (usize, &TimeMs)| {
+            let count = (number % 7) as f64;
+            let histogram =
+                Histogram { count, sum: 2.0, zero_count: count, ..Histogram::default() };
+            (*at, Arc::new(histogram))
+        };
+        let histograms: Vec<_> = histograms.iter().enumerate().map(histogram).collect();
         window.append_histograms(labels, &histograms);
     }
     window
@@ -73,7 +77,8 @@ fn transcript(found: Result<Evaluation, EvalError>) -> Vec<String> {
             .iter()
             .map(|element| {
                 let (value, from) = (element.value, origins(&element.origins));
-                format!("{:?} {value} {:x} <- {from}", element.labels, bits(value))
+                let histogram = &element.histogram;
+                format!("{:?} {value} {:x} {histogram:?} <- {from}", element.labels, bits(value))
             })
             .collect(),
         Value::Matrix(series) => series
@@ -84,7 +89,8 @@ fn transcript(found: Result<Evaluation, EvalError>) -> Vec<String> {
                 };
                 let samples: Vec<String> = series.samples.iter().map(sample).collect();
                 let from = origins(&series.origins);
-                format!("{:?} {} <- {from}", series.labels, samples.join(", "))
+                let (samples, histograms) = (samples.join(", "), &series.histograms);
+                format!("{:?} {samples} {histograms:?} <- {from}", series.labels)
             })
             .collect(),
     };

@@ -71,12 +71,19 @@ impl Random {
         self.series(vec![("job", "nameless")], &mut data);
         self.series(vec![("__name__", "info"), ("host", "a"), ("version", "1.2")], &mut data);
         self.series(vec![("__name__", "info"), ("host", "b"), ("version", "1.3")], &mut data);
-        let hist = Series {
-            labels: Labels::from([("__name__", "native"), ("host", "a"), ("job", "x")]),
-            samples: vec![Sample { at: START, value: 1.0 }],
-            histograms: (20..40).map(|step| TimeMs(START.0 + step * 15_000)).collect(),
-        };
-        data.push(hist);
+        // Numbers first, then histograms; at times in a family of numbers.
+        for (name, host) in [("native", "a"), ("native", "b"), ("load", "native")] {
+            if name == "load" && !self.one_in(3) {
+                continue;
+            }
+            let steps = 1 + self.below(30) as i64;
+            let at = |step| TimeMs(START.0 + step * 15_000);
+            data.push(Series {
+                labels: Labels::from([("__name__", name), ("host", host), ("job", "x")]),
+                samples: (0..steps).map(|step| Sample { at: at(step), value: 1.0 }).collect(),
+                histograms: (steps + 2..60).map(at).collect(),
+            });
+        }
         // Rows of one family are seldom next to each other.
         for at in (1..data.len()).rev() {
             let other = self.below(at + 1);
@@ -211,7 +218,7 @@ impl Random {
                 matchers.push("job=\"nameless\"");
                 ""
             }
-            5 => "native",
+            5..8 => "native",
             _ => self.pick(&NAMES),
         };
         if matchers.is_empty() {
