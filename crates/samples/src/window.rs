@@ -118,6 +118,17 @@ impl Window {
         }))
     }
 
+    /// Lets `commits` commit, and logs all of it at once when it returns: in one write, and forced to
+    /// the disk once. What could not be logged is told here, not by each of them.
+    pub fn batch<R>(&mut self, commits: impl FnOnce(&mut Self) -> R) -> (R, Option<LogError>) {
+        if let Some(log) = &mut self.log {
+            log.begin_batch();
+        }
+        let done = commits(self);
+        let logged = self.log.as_mut().map_or(Ok(()), Log::end_batch);
+        (done, logged.err())
+    }
+
     /// Forces all that was committed to the disk, whatever the policy.
     ///
     /// # Errors

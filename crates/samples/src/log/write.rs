@@ -37,6 +37,8 @@ pub(crate) struct Log {
     /// The checkpoint that is being written.
     checkpoint: Option<JoinHandle<Result<(), LogError>>>,
     buffer: Vec<u8>,
+    /// What is to be written with the end of a batch, and the newest moment in it.
+    batch: Option<(Vec<u8>, Option<TimeMs>)>,
 }
 
 /// A file that is written to, and what its records refer to.
@@ -65,6 +67,25 @@ impl Log {
             synced_at: None,
             checkpoint: None,
             buffer: Vec::new(),
+            batch: None,
+        }
+    }
+
+    /// Holds back what is logged until the batch ends.
+    pub fn begin_batch(&mut self) {
+        self.batch.get_or_insert_default();
+    }
+
+    /// Writes what a batch logged.
+    pub fn end_batch(&mut self) -> Result<(), LogError> {
+        match (self.batch.take(), self.segment.take()) {
+            (Some((bytes, at)), Some(segment)) if !bytes.is_empty() => {
+                self.write_now(segment, bytes, at)
+            }
+            (_, segment) => {
+                self.segment = segment;
+                Ok(())
+            }
         }
     }
 
@@ -134,6 +155,9 @@ impl Log {
         store: &mut Store,
         points: &[(SeriesRef, Sample)],
     ) -> Result<(), LogError> {
+        if points.is_empty() {
+            return Ok(());
+        }
         let (mut segment, number, mut buffer) = self.segment()?;
         segment.define(store, number, points.iter().map(|(series, _)| *series), &mut buffer);
         put_record(&mut buffer, kind::POINTS, |out| {
@@ -196,6 +220,11 @@ impl Log {
     }
 
     fn next_segment(&mut self) -> Result<(), LogError> {
+        if self.batch.is_some() {
+            let ended = self.end_batch();
+            self.begin_batch();
+            ended?;
+        }
         if self.options.fsync != Fsync::Never {
             self.sync()?;
         }
@@ -221,6 +250,22 @@ impl Log {
     }
 
     fn write(
+        &mut self,
+        segment: Segment,
+        buffer: Vec<u8>,
+        at: Option<TimeMs>,
+    ) -> Result<(), LogError> {
+        let Some((bytes, newest)) = &mut self.batch else {
+            return self.write_now(segment, buffer, at);
+        };
+        bytes.extend(&buffer);
+        *newest = (*newest).max(at);
+        self.buffer = buffer;
+        self.segment = Some(segment);
+        Ok(())
+    }
+
+    fn write_now(
         &mut self,
         mut segment: Segment,
         buffer: Vec<u8>,

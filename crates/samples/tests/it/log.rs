@@ -401,6 +401,30 @@ fn checkpoints_are_written_beside_the_commits() {
 }
 
 #[test]
+fn a_batch_is_one_write_and_is_there_when_it_returned() {
+    let dir = TempDir::new().expect("a directory");
+    let log = LogOptions { segment_bytes: 5000, ..quick() };
+    let (mut window, _) = Window::open(dir.path(), options(log)).expect("opens");
+    let mut numbers = Numbers(4);
+    for batch in 0..20 {
+        let sizes = || -> u64 {
+            let entries = fs::read_dir(dir.path()).expect("reads").flatten();
+            entries.map(|entry| entry.metadata().expect("an entry").len()).sum()
+        };
+        let before = sizes();
+        let ((), unlogged) = window.batch(|window| {
+            for round in batch * 10..batch * 10 + 10 {
+                commit(window, round, &mut numbers);
+                // A segment that grew too large may be followed by another in between.
+                assert!(batch > 0 || sizes() == before + 24);
+            }
+        });
+        assert_eq!(unlogged, None);
+        check_same(&open(copy(dir.path()).path()).0, &window);
+    }
+}
+
+#[test]
 fn what_cannot_be_logged_is_said_and_still_read() {
     let dir = TempDir::new().expect("a directory");
     let log = LogOptions { segment_bytes: 1, ..quick() };
