@@ -6,7 +6,7 @@
 //! ```
 //!
 //! The semantics are Prometheus 3.x's, native histograms included. What is not there yet (`info`,
-//! `anchored` and `smoothed`, duration expressions) is refused when the text is parsed or
+//! `start_timestamp`, duration expressions) is refused when the text is parsed or
 //! planned, with its name and place; it never yields a result that differs from Prometheus's.
 //!
 //! # Invariants
@@ -52,6 +52,7 @@ pub use ast::{
 };
 pub use columnar::SelectorCache;
 pub use functions::{FUNCTIONS, Function};
+pub use histogram::{Bucket, all_buckets};
 pub use matcher::{MatchOp, Matcher};
 pub use notation::{HistogramNotation, SeriesNotation, parse_series};
 pub use parse::{ParseError, ParseOptions, parse, parse_with};

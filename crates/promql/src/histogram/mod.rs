@@ -29,9 +29,12 @@ pub(crate) use trim::trim;
 
 /// The observations between two bounds.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Bucket {
+pub struct Bucket {
+    /// The lower bound.
     pub lower: f64,
+    /// The upper bound.
     pub upper: f64,
+    /// How many they are.
     pub count: f64,
 }
 
@@ -111,7 +114,7 @@ fn negative_buckets(histogram: &Histogram) -> Vec<Bucket> {
 
 /// All buckets in ascending order, the zero bucket among them where it is not empty. None reaches
 /// into the zero bucket.
-pub(crate) fn all_buckets(histogram: &Histogram) -> Vec<Bucket> {
+pub fn all_buckets(histogram: &Histogram) -> Vec<Bucket> {
     let threshold = histogram.zero_threshold;
     let mut buckets = negative_buckets(histogram);
     buckets.reverse();

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use paramedic_model::{Labels, TimeMs};
-use paramedic_promql::Value;
+use paramedic_model::{Histogram, Labels, TimeMs, is_histogram};
+use paramedic_promql::{Bucket, Value, all_buckets};
 
 /// `{"resultType":...,"result":...}` with at most `limit` series, and whether some were left out. An
 /// instant value stands at `at`.
@@ -36,8 +36,16 @@ pub(super) fn result(value: &Value, at: TimeMs, limit: Option<usize>) -> (String
             list(&mut out, &elements[..shown(elements.len())], |out, element| {
                 out.push_str(r#"{"metric":"#);
                 labels(out, &element.labels);
-                out.push_str(r#","value":"#);
-                sample(out, at, element.value);
+                match &element.histogram {
+                    Some(value) => {
+                        out.push_str(r#","histogram":"#);
+                        histogram(out, at, value);
+                    }
+                    None => {
+                        out.push_str(r#","value":"#);
+                        sample(out, at, element.value);
+                    }
+                }
                 out.push('}');
             });
         }
@@ -45,9 +53,16 @@ pub(super) fn result(value: &Value, at: TimeMs, limit: Option<usize>) -> (String
             list(&mut out, &series[..shown(series.len())], |out, series| {
                 out.push_str(r#"{"metric":"#);
                 labels(out, &series.labels);
-                if !series.samples.is_empty() {
+                let numbers = series.samples.iter().filter(|one| !is_histogram(one.value));
+                if series.samples.len() > series.histograms.len() {
                     out.push_str(r#","values":"#);
-                    list(out, &series.samples, |out, at| sample(out, at.at, at.value));
+                    list(out, numbers, |out, one| sample(out, one.at, one.value));
+                }
+                if !series.histograms.is_empty() {
+                    out.push_str(r#","histograms":"#);
+                    list(out, &series.histograms, |out, one| {
+                        histogram(out, one.at, &one.histogram)
+                    });
                 }
                 out.push('}');
             });
@@ -58,9 +73,13 @@ pub(super) fn result(value: &Value, at: TimeMs, limit: Option<usize>) -> (String
 }
 
 /// A list of what `write` makes of each item.
-pub(super) fn list<T>(out: &mut String, items: &[T], mut write: impl FnMut(&mut String, &T)) {
+pub(super) fn list<T>(
+    out: &mut String,
+    items: impl IntoIterator<Item = T>,
+    mut write: impl FnMut(&mut String, T),
+) {
     out.push('[');
-    for (i, item) in items.iter().enumerate() {
+    for (i, item) in items.into_iter().enumerate() {
         if i > 0 {
             out.push(',');
         }
@@ -89,6 +108,40 @@ fn sample(out: &mut String, at: TimeMs, value: f64) {
     out.push_str(",\"");
     number(out, value);
     out.push_str("\"]");
+}
+
+fn histogram(out: &mut String, at: TimeMs, histogram: &Histogram) {
+    out.push('[');
+    timestamp(out, at);
+    out.push_str(r#",{"count":""#);
+    number(out, histogram.count);
+    out.push_str(r#"","sum":""#);
+    number(out, histogram.sum);
+    out.push('"');
+    let is_custom = histogram.schema == Histogram::CUSTOM_BUCKETS;
+    let mut buckets = all_buckets(histogram);
+    buckets.retain(|bucket| bucket.count != 0.0);
+    if !buckets.is_empty() {
+        out.push_str(r#","buckets":"#);
+        list(out, buckets, |out, bucket| {
+            // Which bounds belong to it: 0 the upper, 1 the lower, 2 none, 3 both.
+            let bounds = match bucket {
+                Bucket { lower: f64::NEG_INFINITY, .. } if is_custom => 3,
+                _ if is_custom => 0,
+                Bucket { lower, upper, .. } if lower <= 0.0 && upper >= 0.0 => 3,
+                Bucket { lower, .. } if lower < 0.0 => 1,
+                _ => 0,
+            };
+            let _ = write!(out, "[{bounds}");
+            for value in [bucket.lower, bucket.upper, bucket.count] {
+                out.push_str(",\"");
+                number(out, value);
+                out.push('"');
+            }
+            out.push(']');
+        });
+    }
+    out.push_str("}]");
 }
 
 /// Seconds: whole ones, or exactly three decimals.

@@ -63,10 +63,14 @@ async fn take(app: &App, request: Request) -> Result<(), (StatusCode, String)> {
     let commit = app.handle().append(series).await;
     let commit =
         commit.map_err(|stopped| (StatusCode::INTERNAL_SERVER_ERROR, stopped.to_string()))?;
+    // Read, but perhaps lost by a restart: the sender tries again.
+    if let Some(error) = commit.unlogged {
+        return Err((StatusCode::INTERNAL_SERVER_ERROR, error.to_string()));
+    }
     match refusal(commit.rejected, ahead, invalid, first_invalid) {
         None => Ok(()),
         Some(reason) => {
-            let text = format!("{reason}; {} samples were taken", commit.accepted);
+            let text = format!("{reason}; taken: {}", commit.accepted);
             Err((StatusCode::BAD_REQUEST, text))
         }
     }

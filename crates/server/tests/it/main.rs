@@ -23,3 +23,9 @@ mod sockets;
 
 /// Prometheus's API as its clients meet it: requests and exact answers.
 mod prometheus;
+
+/// What a sender of samples may send, and what it is answered.
+mod remote_write;
+
+/// The real promtool asks us, the real Prometheus writes to us, and both answer the same.
+mod peers;

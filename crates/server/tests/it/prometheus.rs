@@ -1,5 +1,7 @@
+use std::sync::Arc;
+
 use expect_test::{Expect, expect};
-use paramedic_model::{Labels, Sample, TimeMs, stale_nan};
+use paramedic_model::{BucketSpan, Histogram, Labels, Sample, TimeMs, stale_nan};
 use paramedic_scrape::remote_write::WrittenSeries;
 use paramedic_testkit::VIRTUAL_EPOCH;
 
@@ -228,6 +230,77 @@ fn a_range_query_has_a_matrix() {
             200 {"status":"success","data":{"resultType":"matrix","result":[{"metric":{"__name__":"odd","a.b":"<\"ä\\\n>"},"values":[[1795227660,"1e-07"],[1795227682.500,"1e-07"],[1795227705,"1e-07"]]}]}}
         "##]],
     );
+}
+
+#[test]
+fn native_histograms_are_shown_with_their_buckets() {
+    let text = run(async {
+        let world = world().await;
+        let at = |seconds: i64| TimeMs(VIRTUAL_EPOCH.0 + seconds * 1000);
+        let span = |offset, length| BucketSpan { offset, length };
+        let exponential = Histogram {
+            count: 10.0,
+            sum: 3.5,
+            zero_threshold: 0.001,
+            zero_count: 1.0,
+            positive_spans: vec![span(0, 2), span(1, 1)],
+            positive_buckets: vec![2.0, 0.0, 4.0],
+            negative_spans: vec![span(1, 1)],
+            negative_buckets: vec![3.0],
+            ..Histogram::default()
+        };
+        let custom = Histogram {
+            schema: Histogram::CUSTOM_BUCKETS,
+            count: 3.5,
+            sum: -1e21,
+            positive_spans: vec![span(0, 3)],
+            positive_buckets: vec![1.0, 0.5, 2.0],
+            custom_values: vec![-1.0, 2.5],
+            ..Histogram::default()
+        };
+        let series = |name: &str, histograms: Vec<(TimeMs, Arc<Histogram>)>, samples| {
+            let labels = Labels::from([("__name__", name)]);
+            WrittenSeries { labels, samples, histograms }
+        };
+        let written = vec![
+            series(
+                "h",
+                vec![(at(-30), Arc::new(exponential)), (at(-15), Arc::new(Histogram::default()))],
+                vec![Sample { at: at(0), value: 7.0 }],
+            ),
+            series("custom", vec![(at(-15), Arc::new(custom))], Vec::new()),
+        ];
+        let commit = world.handle.append(written).await.expect("the engine runs");
+        assert_eq!(commit.rejected.total(), 0);
+        let (start, end) = ((epoch() - 30).to_string(), (epoch() - 15).to_string());
+        let instant = |query, time| [("query", query), ("time", time)];
+        let range = [("query", "h"), ("start", &*start), ("end", "1795227720"), ("step", "15")];
+        let mut text = ask(
+            &world,
+            "query",
+            &[
+                &instant("h", &start),
+                &instant("custom", &end),
+                &instant("h[1m]", "1795227720"),
+                &instant("histogram_count(h)", &end),
+            ],
+        )
+        .await;
+        text.push_str(&ask(&world, "query_range", &[&range]).await);
+        text
+    });
+    expect![[r##"
+        # query=h time=1795227690
+        200 {"status":"success","data":{"resultType":"vector","result":[{"metric":{"__name__":"h"},"histogram":[1795227690,{"count":"10","sum":"3.5","buckets":[[1,"-2","-1","3"],[3,"-0.001","0.001","1"],[0,"0.5","1","2"],[0,"4","8","4"]]}]}]}}
+        # query=custom time=1795227705
+        200 {"status":"success","data":{"resultType":"vector","result":[{"metric":{"__name__":"custom"},"histogram":[1795227705,{"count":"3.5","sum":"-1e+21","buckets":[[3,"-Inf","-1","1"],[0,"-1","2.5","0.5"],[0,"2.5","+Inf","2"]]}]}]}}
+        # query=h[1m] time=EPOCH
+        200 {"status":"success","data":{"resultType":"matrix","result":[{"metric":{"__name__":"h"},"values":[[EPOCH,"7"]],"histograms":[[1795227690,{"count":"10","sum":"3.5","buckets":[[1,"-2","-1","3"],[3,"-0.001","0.001","1"],[0,"0.5","1","2"],[0,"4","8","4"]]}],[1795227705,{"count":"0","sum":"0"}]]}]}}
+        # query=histogram_count(h) time=1795227705
+        200 {"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1795227705,"0"]}]}}
+        # query=h start=1795227690 end=EPOCH step=15
+        200 {"status":"success","data":{"resultType":"matrix","result":[{"metric":{"__name__":"h"},"values":[[EPOCH,"7"]],"histograms":[[1795227690,{"count":"10","sum":"3.5","buckets":[[1,"-2","-1","3"],[3,"-0.001","0.001","1"],[0,"0.5","1","2"],[0,"4","8","4"]]}],[1795227705,{"count":"0","sum":"0"}]]}]}}
+    "##]].assert_eq(&text);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::world::{TOKEN, World};
 
 /// Runs a test on real sockets, in real time.
-fn run<T>(test: impl Future<Output = T>) -> T {
+pub fn run<T>(test: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime starts").block_on(test)
 }
@@ -21,7 +21,7 @@ async fn bind(host: &str, port: u16) -> std::io::Result<Server> {
 }
 
 /// Sends `head` and reads until the server closes the connection.
-async fn exchange(address: &Address, head: &str) -> String {
+pub async fn exchange(address: &Address, head: &str) -> String {
     let mut stream = TcpTransport.connect(address).await.expect("the server listens");
     stream.write_all(head.as_bytes()).await.expect("the server reads");
     let mut answer = Vec::new();

@@ -63,6 +63,20 @@ pub struct Thing {
     pub restarts: usize,
 }
 
+impl Thing {
+    fn healthy() -> Self {
+        Self {
+            up: 1.0,
+            name: "t1".to_owned(),
+            word: Some("fine"),
+            excerpt: String::new(),
+            reachable: true,
+            hangs: false,
+            restarts: 0,
+        }
+    }
+}
+
 #[derive(Clone)]
 struct Shared(Arc<Mutex<Thing>>);
 
@@ -205,16 +219,12 @@ pub struct World {
 impl World {
     /// A healthy thing.
     pub async fn new() -> Self {
-        let thing = Thing {
-            up: 1.0,
-            name: "t1".to_owned(),
-            word: Some("fine"),
-            excerpt: String::new(),
-            reachable: true,
-            hangs: false,
-            restarts: 0,
-        };
-        Self::with(thing, &[], None).await
+        Self::with(Thing::healthy(), &[], None).await
+    }
+
+    /// A healthy thing, today: for peers that have no other time.
+    pub async fn today() -> Self {
+        Self::on(Arc::new(ScaledClock::wall()), Thing::healthy(), &[], None).await
     }
 
     /// A thing that never answers, and a journal that holds this of an incident: so it stands
@@ -232,13 +242,23 @@ impl World {
         Self::with(thing, events, None).await
     }
 
-    /// Everything said.
+    /// Everything said but the time, which is virtual.
     pub async fn with(
         thing: Thing,
         events: &[Event],
         workbench: Option<Arc<dyn Workbench>>,
     ) -> Self {
-        let clock: Arc<dyn Clock> = Arc::new(ScaledClock::new(VIRTUAL_EPOCH, 1.0));
+        let clock = Arc::new(ScaledClock::new(VIRTUAL_EPOCH, 1.0));
+        Self::on(clock, thing, events, workbench).await
+    }
+
+    /// Everything said.
+    async fn on(
+        clock: Arc<dyn Clock>,
+        thing: Thing,
+        events: &[Event],
+        workbench: Option<Arc<dyn Workbench>>,
+    ) -> Self {
         let mut journal = MemoryJournal::default();
         let record = |event: &Event| Record {
             incident: IncidentId(1),
@@ -426,11 +446,20 @@ pub const OUR_PAGE: [(&str, &str); 3] =
     [("host", HOST), ("origin", "http://127.0.0.1:9190"), ("sec-fetch-site", "same-origin")];
 
 pub fn request(method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Request<Body> {
+    request_bytes(method, path, headers, body.as_bytes().to_vec())
+}
+
+pub fn request_bytes(
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: Vec<u8>,
+) -> Request<Body> {
     let mut request = Request::builder().method(method).uri(path);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    request.body(Body::from(body.to_owned())).expect("a well-formed request")
+    request.body(Body::from(body)).expect("a well-formed request")
 }
 
 pub fn form_request(
