@@ -12,6 +12,7 @@
 pub(crate) mod aggregate;
 pub(crate) mod binary;
 pub(crate) mod call;
+mod extended;
 pub(crate) mod histogram;
 mod labels;
 pub(crate) mod math;
@@ -33,8 +34,8 @@ use crate::columnar::Columns;
 use crate::histogram::scaled;
 use crate::{
     Annotations, Element, EvalError, EvalOptions, Evaluation, Expr, ExprKind, HistogramSample,
-    Origins, Plan, RangeSeries, RowRef, Selector, SelectorCache, Severity, Source, Span,
-    SubqueryExpr, UnaryOp, Value, ValueType,
+    Origins, Plan, RangeExtent, RangeSeries, RowRef, Selector, SelectorCache, Severity, Source,
+    Span, SubqueryExpr, UnaryOp, Value, ValueType,
 };
 
 pub(crate) use select::moment;
@@ -273,6 +274,9 @@ impl<'a> Evaluator<'a> {
         let value = match &expr.kind {
             ExprKind::Number { value, .. } => Val::Scalar(*value),
             ExprKind::String(text) => Val::String(text.clone()),
+            ExprKind::Selector(selector) if selector.extent == Some(RangeExtent::Smoothed) => {
+                Val::Vector(self.smoothed_vector(expr.span, selector, at))
+            }
             ExprKind::Selector(selector) => Val::Vector(self.instant_vector(selector, at)),
             ExprKind::Paren(inner) => self.eval(inner, at)?,
             ExprKind::Unary(op, inner) => self.unary(expr.span, *op, inner, at)?,

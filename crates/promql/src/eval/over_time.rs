@@ -5,8 +5,8 @@ use paramedic_model::{Labels, Sample, TimeMs, histogram_nan};
 use super::math::{linear_regression, mean, quantile, sum, variance};
 use super::range_histogram::{Mixed, Outcome};
 use super::select::SeriesWindow;
-use super::{Evaluator, Item, Result, SAME_LABELSET};
-use crate::{Expr, Severity, ValueType};
+use super::{Evaluator, Item, Result, SAME_LABELSET, unwrap_parens};
+use crate::{Expr, ExprKind, Severity, ValueType};
 
 /// What such a function sees of one series.
 pub(crate) struct Range<'r> {
@@ -122,6 +122,11 @@ impl Evaluator<'_> {
         }
         self.check_params(name, args, &params)?;
         self.report_range(arg, at)?;
+        if let ExprKind::Range(range) = &unwrap_parens(arg).kind
+            && range.selector.extent.is_some()
+        {
+            return self.extended(name, function, arg, range, at);
+        }
         let keeps_name = keeps_name(name);
         let is_counter = matches!(name, "rate" | "increase");
         let mut items = Vec::new();
@@ -186,7 +191,7 @@ impl Evaluator<'_> {
         Ok(())
     }
 
-    fn note_counter(&mut self, metric: &str, arg: &Expr) {
+    pub(super) fn note_counter(&mut self, metric: &str, arg: &Expr) {
         if let Some(message) = counter_note(metric) {
             self.annotate(Severity::Info, arg.span, message);
         }

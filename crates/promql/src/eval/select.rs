@@ -43,7 +43,7 @@ pub(crate) fn moment(query: Query, at: TimeMs, modifier: Option<At>, offset_ms: 
 }
 
 impl<'a> Evaluator<'a> {
-    fn moment(&self, at: TimeMs, modifier: Option<At>, offset_ms: i64) -> TimeMs {
+    pub(super) fn moment(&self, at: TimeMs, modifier: Option<At>, offset_ms: i64) -> TimeMs {
         moment(self.query, at, modifier, offset_ms)
     }
 
@@ -72,7 +72,7 @@ impl<'a> Evaluator<'a> {
     }
 
     /// The histograms among the samples of a row.
-    fn histograms_of(&self, row: RowRef, samples: &[Sample]) -> Vec<HistogramSample> {
+    pub(super) fn histograms_of(&self, row: RowRef, samples: &[Sample]) -> Vec<HistogramSample> {
         let mut histograms: Vec<HistogramSample> = Vec::new();
         for sample in samples {
             let Some(mut histogram) = self.histogram_at(row, *sample) else { continue };
@@ -192,7 +192,7 @@ impl<'a> Evaluator<'a> {
     }
 
     /// The rows that the matchers select, whatever their samples.
-    fn rows_of(&mut self, selector: &Selector) -> Rc<[RowRef]> {
+    pub(super) fn rows_of(&mut self, selector: &Selector) -> Rc<[RowRef]> {
         let key = std::ptr::from_ref(selector);
         if let Some(rows) = self.rows.get(&key) {
             return rows.clone();

@@ -1,6 +1,6 @@
 //! What parses and cannot be evaluated yet.
 
-use crate::{EvalError, Expr, ExprKind, Selector};
+use crate::{EvalError, Expr, ExprKind};
 
 /// Functions that are to come.
 const MISSING_FUNCTIONS: [&str; 2] = ["info", "start_timestamp"];
@@ -15,13 +15,7 @@ pub(crate) fn check_supported(expr: &Expr, text: &str) -> Result<(), EvalError> 
 }
 
 fn missing(expr: &Expr) -> Option<String> {
-    let extent = |selector: &Selector| match selector.extent? {
-        crate::RangeExtent::Anchored => Some("modifier anchored".to_owned()),
-        crate::RangeExtent::Smoothed => Some("modifier smoothed".to_owned()),
-    };
     match &expr.kind {
-        ExprKind::Selector(selector) => extent(selector),
-        ExprKind::Range(range) => extent(&range.selector),
         ExprKind::Call(call) if MISSING_FUNCTIONS.contains(&call.function.name) => {
             Some(format!("function {:?}", call.function.name))
         }

@@ -353,5 +353,4 @@ fn what_cannot_be_evaluated_is_refused_with_its_place() {
         Plan::new(expr, text).expect_err(text).to_string()
     };
     assert_eq!(refused("1 + info(a)"), "1:5: function \"info\" is not supported yet");
-    assert_eq!(refused("rate(a[5m] smoothed)"), "1:6: modifier smoothed is not supported yet");
 }
