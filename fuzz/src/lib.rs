@@ -12,10 +12,11 @@ use paramedic_exposition::{
     Family, Format, Layout, Metadata, ScrapedSample, parse, parse_again, parse_as, write_text,
 };
 use paramedic_gotmpl::{Functions, Template, alert_data};
-use paramedic_model::{Labels, METRIC_NAME, Sample, TimeMs};
+use paramedic_model::{BucketSpan, Labels, METRIC_NAME, Sample, TimeMs};
 use paramedic_promql::{EvalOptions, ParseOptions, Plan, parse_series, parse_with};
 use paramedic_rules::RuleFile;
 use paramedic_samples::{LogOptions, OnDamage, OpenError, Window, WindowOptions};
+use paramedic_scrape::remote_write::decode;
 
 /// A target: its name, which is that of its folder in `corpus/`, and its function.
 pub type Target = (&'static str, fn(&[u8]));
@@ -28,6 +29,7 @@ pub const TARGETS: &[Target] = &[
     ("rules", rules),
     ("log", log),
     ("template", template),
+    ("remote_write", remote_write),
 ];
 
 /// Longer inputs find nothing new, and are slow.
@@ -221,5 +223,44 @@ pub fn log(data: &[u8]) {
         }
         Err(OpenError::Damaged(_) | OpenError::Version { .. }) => {}
         Err(error) => panic!("{error}"),
+    }
+}
+
+/// The body of a remote write: what is read has names, and histograms whose buckets are where their
+/// spans say, so a window takes it and a query on it ends.
+///
+/// Of an even first byte the rest is the body; of an odd one it is what was compressed, since the
+/// fuzzer would rarely find a way through the compression.
+pub fn remote_write(data: &[u8]) {
+    let Some((which, rest)) = data.split_first().filter(|_| data.len() <= BYTES_MAX) else {
+        return;
+    };
+    let compressed;
+    let body = if which & 1 == 0 {
+        rest
+    } else {
+        compressed = snap::raw::Encoder::new().compress_vec(rest).expect("it fits");
+        &compressed
+    };
+    let Ok(written) = decode(body, 1 << 20) else { return };
+    assert_eq!(written.invalid > 0, written.first_invalid.is_some());
+    let mut window = Window::new(WindowOptions::default());
+    for series in &written.series {
+        assert!(series.labels.metric_name().is_some_and(|name| !name.is_empty()));
+        for (at, histogram) in &series.histograms {
+            let length =
+                |spans: &[BucketSpan]| spans.iter().map(|s| s.length as usize).sum::<usize>();
+            assert_eq!(length(&histogram.positive_spans), histogram.positive_buckets.len());
+            assert_eq!(length(&histogram.negative_spans), histogram.negative_buckets.len());
+            let one = [(*at, histogram.clone())];
+            let commit = window.append_histograms(&series.labels, &one);
+            assert_eq!(commit.accepted + commit.rejected.total(), 1);
+            let text = "histogram_quantile(0.5, {__name__=~\".+\"}) or {__name__=~\".+\"}";
+            let plan =
+                Plan::new(parse_with(text, &ParseOptions::default()).expect("it parses"), text);
+            let _ =
+                plan.expect("it is supported").eval_instant(&window, *at, &EvalOptions::default());
+        }
+        window.append_samples(&series.labels, &series.samples);
     }
 }
