@@ -71,6 +71,16 @@ impl Random {
         self.series(vec![("job", "nameless")], &mut data);
         self.series(vec![("__name__", "info"), ("host", "a"), ("version", "1.2")], &mut data);
         self.series(vec![("__name__", "info"), ("host", "b"), ("version", "1.3")], &mut data);
+        // Without their names these two are one series, but for the time of their samples.
+        for (name, first, end) in [("turn_a", 0, 20), ("turn_b", 24, 50)] {
+            let sample =
+                |step: i64| Sample { at: TimeMs(START.0 + step * 15_000), value: step as f64 };
+            data.push(Series {
+                labels: Labels::from([("__name__", name), ("host", "a")]),
+                samples: (first..end).map(sample).collect(),
+                histograms: Vec::new(),
+            });
+        }
         // Numbers first, then histograms; at times in a family of numbers.
         for (name, host) in [("native", "a"), ("native", "b"), ("load", "native")] {
             if name == "load" && !self.one_in(3) {
@@ -207,7 +217,11 @@ impl Random {
         let count = [0, 0, 0, 1, 1, 2][self.below(6)];
         let mut matchers: Vec<&str> = (0..count).map(|_| self.pick(&MATCHERS)).collect();
         let name = match self.below(40) {
-            0..4 => {
+            0..2 => {
+                matchers.push("__name__=~\"turn_.\"");
+                ""
+            }
+            2..4 => {
                 let names =
                     ["__name__=~\"up|load\"", "__name__=~\"errors.*|odd\"", "__name__!=\"native\""];
                 matchers.push(self.pick(&names));
@@ -245,7 +259,8 @@ impl Random {
             let step = self.pick(&["", "15s", "37s", "1m"]);
             return format!("({})[{window}:{step}]{}", self.vector(depth - 1), self.modifier());
         }
-        format!("{}[{window}]{}", self.selector(), self.modifier())
+        let extent = if self.one_in(20) { self.pick(&[" anchored", " smoothed"]) } else { "" };
+        format!("{}[{window}]{extent}{}", self.selector(), self.modifier())
     }
 
     fn labels(&mut self) -> String {
@@ -379,7 +394,7 @@ impl Random {
             "ts_of_min_over_time",
             "absent_over_time",
         ];
-        const OF_VECTOR: [&str; 16] = [
+        const OF_VECTOR: [&str; 19] = [
             "abs",
             "ceil",
             "floor",
@@ -396,6 +411,9 @@ impl Random {
             "deg",
             "sort",
             "sort_desc",
+            "histogram_count",
+            "histogram_sum",
+            "histogram_avg",
         ];
         match self.below(12) {
             0..5 => format!("{}({})", self.pick(&OVER_TIME), self.range(depth)),
