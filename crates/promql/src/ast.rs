@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use paramedic_model::TimeMs;
 
-use crate::{Function, Matcher, Span};
+use crate::{DurationExpr, Function, Matcher, Span};
 
 /// An expression that parsed and whose types fit.
 ///
@@ -91,6 +91,8 @@ pub struct Selector {
     pub matchers: Vec<Matcher>,
     /// `offset`, in milliseconds into the past; negative looks ahead.
     pub offset_ms: i64,
+    /// The offset where it depends on the query.
+    pub offset_expr: Option<Box<DurationExpr>>,
     /// `@`.
     pub at: Option<At>,
     /// `anchored` or `smoothed`.
@@ -126,6 +128,8 @@ pub struct RangeExpr {
     pub selector_span: Span,
     /// How far back; above zero.
     pub range: Duration,
+    /// The same where it depends on the query.
+    pub range_expr: Option<Box<DurationExpr>>,
 }
 
 /// `expr[range:step]`.
@@ -135,10 +139,16 @@ pub struct SubqueryExpr {
     pub expr: Expr,
     /// How far back; above zero.
     pub range: Duration,
+    /// The same where it depends on the query.
+    pub range_expr: Option<Box<DurationExpr>>,
     /// The distance of the evaluations; `None` where the default applies.
     pub step: Option<Duration>,
+    /// The same where it depends on the query.
+    pub step_expr: Option<Box<DurationExpr>>,
     /// `offset`, in milliseconds into the past.
     pub offset_ms: i64,
+    /// The offset where it depends on the query.
+    pub offset_expr: Option<Box<DurationExpr>>,
     /// `@`.
     pub at: Option<At>,
 }

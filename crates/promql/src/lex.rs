@@ -343,7 +343,7 @@ impl Lexer<'_> {
     fn word(&mut self, first: char) -> Result<(), LexError> {
         self.accept_while(|c| is_word(c) || c == ':');
         let word = self.text[self.start..self.at].to_ascii_lowercase();
-        if self.in_brackets && !matches!(&*word, "step" | "range" | "min" | "max") {
+        if self.in_brackets && !matches!(&*word, "step" | "range" | "min_of" | "max_of") {
             let first = Quote(first);
             return self.error(format!("unexpected character in duration expression: {first}"));
         }

@@ -5,8 +5,8 @@
 //!                  (spans)             (reads)     over a Source            (value, provenance, annotations)
 //! ```
 //!
-//! The semantics are Prometheus 3.x's, native histograms included. What is not there yet (`info`,
-//! `start_timestamp`, duration expressions) is refused when the text is parsed or
+//! The semantics are Prometheus 3.x's, native histograms included. What is not there yet (`info` and
+//! `start_timestamp`) is refused when the text is parsed or
 //! planned, with its name and place; it never yields a result that differs from Prometheus's.
 //!
 //! # Invariants
@@ -31,6 +31,7 @@
 
 mod ast;
 mod columnar;
+mod duration;
 mod eval;
 mod functions;
 mod histogram;
@@ -51,6 +52,7 @@ pub use ast::{
     VectorMatching,
 };
 pub use columnar::SelectorCache;
+pub use duration::DurationExpr;
 pub use functions::{FUNCTIONS, Function};
 pub use histogram::{Bucket, all_buckets};
 pub use matcher::{MatchOp, Matcher};

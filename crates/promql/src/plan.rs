@@ -100,6 +100,11 @@ impl Plan {
         Ok(Self { expr, text: text.to_owned(), reads })
     }
 
+    /// The same plan with another expression, which has the same places in the text.
+    pub(crate) fn with_expr(&self, expr: Expr) -> Self {
+        Self { expr, text: self.text.clone(), reads: self.reads.clone() }
+    }
+
     /// The expression.
     pub fn expr(&self) -> &Expr {
         &self.expr

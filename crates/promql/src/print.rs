@@ -6,8 +6,8 @@ use std::time::Duration;
 use paramedic_model::{format_duration, is_legacy_label_name};
 
 use crate::{
-    AggregateExpr, At, BinaryExpr, Cardinality, Expr, ExprKind, Grouping, RangeExtent, Selector,
-    UnaryOp,
+    AggregateExpr, At, BinaryExpr, Cardinality, DurationExpr, Expr, ExprKind, Grouping,
+    RangeExtent, Selector, UnaryOp,
 };
 
 /// `text` as a double-quoted string of the language, escaped as Go's `strconv.Quote` does.
@@ -80,6 +80,7 @@ fn write_at_and_offset(
     at: Option<At>,
     extent: Option<RangeExtent>,
     offset_ms: i64,
+    offset_expr: Option<&DurationExpr>,
 ) -> fmt::Result {
     match at {
         Some(At::Time(at)) => write!(f, " @ {:.3}", at.as_secs_f64())?,
@@ -88,12 +89,20 @@ fn write_at_and_offset(
         None => {}
     }
     write_extent(f, extent)?;
+    if let Some(offset) = offset_expr {
+        return write!(f, " offset ({offset})");
+    }
     let offset = format_duration(Duration::from_millis(offset_ms.unsigned_abs()));
     match offset_ms {
         0 => Ok(()),
         1.. => write!(f, " offset {offset}"),
         _ => write!(f, " offset -{offset}"),
     }
+}
+
+/// A duration as it is known, or how it is found.
+fn duration(known: Duration, expr: Option<&DurationExpr>) -> String {
+    expr.map_or_else(|| format_duration(known), ToString::to_string)
 }
 
 fn write_extent(f: &mut fmt::Formatter<'_>, extent: Option<RangeExtent>) -> fmt::Result {
@@ -177,7 +186,7 @@ fn write_binary(f: &mut fmt::Formatter<'_>, binary: &BinaryExpr) -> fmt::Result 
 impl fmt::Display for Selector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_series(f, self)?;
-        write_at_and_offset(f, self.at, self.extent, self.offset_ms)
+        write_at_and_offset(f, self.at, self.extent, self.offset_ms, self.offset_expr.as_deref())
     }
 }
 
@@ -193,14 +202,19 @@ impl fmt::Display for Expr {
             ExprKind::Selector(selector) => selector.fmt(f),
             ExprKind::Range(range) => {
                 write_series(f, &range.selector)?;
-                write!(f, "[{}]", format_duration(range.range))?;
-                write_extent(f, range.selector.extent)?;
-                write_at_and_offset(f, range.selector.at, None, range.selector.offset_ms)
+                write!(f, "[{}]", duration(range.range, range.range_expr.as_deref()))?;
+                let selector = &range.selector;
+                write_extent(f, selector.extent)?;
+                let offset = selector.offset_expr.as_deref();
+                write_at_and_offset(f, selector.at, None, selector.offset_ms, offset)
             }
             ExprKind::Subquery(subquery) => {
-                let step = subquery.step.map(format_duration).unwrap_or_default();
-                write!(f, "{}[{}:{step}]", subquery.expr, format_duration(subquery.range))?;
-                write_at_and_offset(f, subquery.at, None, subquery.offset_ms)
+                let step = |step| duration(step, subquery.step_expr.as_deref());
+                let step = subquery.step.map(step).unwrap_or_default();
+                let range = duration(subquery.range, subquery.range_expr.as_deref());
+                write!(f, "{}[{range}:{step}]", subquery.expr)?;
+                let offset = subquery.offset_expr.as_deref();
+                write_at_and_offset(f, subquery.at, None, subquery.offset_ms, offset)
             }
             ExprKind::Aggregate(aggregate) => write_aggregate(f, aggregate),
             ExprKind::Binary(binary) => write_binary(f, binary),

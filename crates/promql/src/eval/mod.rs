@@ -31,6 +31,7 @@ use std::time::Duration;
 use paramedic_model::{Histogram, Labels, METRIC_NAME, ResetHint, Sample, TimeMs, histogram_nan};
 
 use crate::columnar::Columns;
+use crate::duration::{QueryTimes, resolve};
 use crate::histogram::scaled;
 use crate::{
     Annotations, Element, EvalError, EvalOptions, Evaluation, Expr, ExprKind, HistogramSample,
@@ -68,6 +69,8 @@ pub(crate) fn instant(
     way: Way<'_>,
 ) -> Result<Evaluation> {
     let query = Query { start: at, end: at, step_ms: 0 };
+    let resolved = query.resolve(plan)?;
+    let (plan, way) = resolved_way(plan, resolved.as_ref(), way);
     let (trace, columns) = match way {
         Way::Plain => (None, None),
         Way::Traced(trace) => (Some(trace), None),
@@ -118,6 +121,9 @@ pub(crate) fn range(
     }
     let step_ms = duration_ms(step).max(1);
     let query = Query { start, end, step_ms };
+    let resolved = query.resolve(plan)?;
+    let (plan, way) = resolved_way(plan, resolved.as_ref(), way);
+    let expr = plan.expr();
     let mut evaluator = Evaluator::new(plan, source, options, query, None);
     if let Way::Columns(cache) = way {
         evaluator.columns = Some(Columns::new(plan, source, options, query, cache));
@@ -138,6 +144,28 @@ pub(crate) struct Query {
     pub end: TimeMs,
     /// 0 in an instant query.
     pub step_ms: i64,
+}
+
+impl Query {
+    /// The plan with its durations known, where they depend on the query.
+    fn resolve(self, plan: &Plan) -> Result<Option<Plan>> {
+        let range = self.end.0.saturating_sub(self.start.0) as f64 / 1000.0;
+        let times = QueryTimes { step: self.step_ms as f64 / 1000.0, range, text: plan.text() };
+        Ok(resolve(plan.expr(), times)?.map(|expr| plan.with_expr(expr)))
+    }
+}
+
+/// The plan to evaluate. One that is made for this query alone shares nothing with others.
+fn resolved_way<'p, 'w>(
+    plan: &'p Plan,
+    resolved: Option<&'p Plan>,
+    way: Way<'w>,
+) -> (&'p Plan, Way<'w>) {
+    match (resolved, way) {
+        (None, way) => (plan, way),
+        (Some(resolved), Way::Columns(_)) => (resolved, Way::Columns(None)),
+        (Some(resolved), way) => (resolved, way),
+    }
 }
 
 /// One element of an instant vector on its way.

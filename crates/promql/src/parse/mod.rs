@@ -9,6 +9,7 @@
 //!
 //! The first mistake ends the parse. Types are checked afterwards (`typecheck`), as in Prometheus.
 
+mod durations;
 mod modifiers;
 mod selectors;
 

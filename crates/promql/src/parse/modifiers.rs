@@ -7,10 +7,7 @@ use paramedic_model::{TimeMs, parse_duration};
 use super::{Parsed, Parser, Result};
 use crate::ast::{RangeExpr, SubqueryExpr};
 use crate::lex::{Keyword, TokenKind};
-use crate::{At, BinaryOp, Expr, ExprKind, RangeExtent, Span};
-
-/// What Go's nanoseconds can hold.
-const DURATION_SECONDS_MAX: f64 = (i64::MAX / 1_000_000_000) as f64;
+use crate::{At, Expr, ExprKind, RangeExtent, Span};
 
 impl Parser<'_> {
     pub(super) fn postfix(&mut self) -> Result<Parsed> {
@@ -40,121 +37,65 @@ impl Parser<'_> {
     /// `[5m]` or `[1h:1m]`.
     fn bracket(&mut self, parsed: Parsed) -> Result<Parsed> {
         let start = self.advance().span;
-        let range = self.positive_duration("subquery or range selector")?;
+        let (range, range_expr) = self.positive_duration("subquery or range selector")?;
         if self.accept(&TokenKind::Colon).is_some() {
             let step = match self.peek() {
                 TokenKind::RightBracket => None,
                 _ => Some(self.positive_duration("subquery selector")?),
             };
+            let (step, step_expr) = step.map_or((None, None), |(step, expr)| (Some(step), expr));
             let end = self.closing_bracket("subquery selector", "\"]\"")?;
-            return self.subquery(parsed, range, step, end);
+            let (span, height) = (parsed.expr.span.to(end), parsed.height + 1);
+            self.check_height(height, end)?;
+            let kind = ExprKind::Subquery(Box::new(SubqueryExpr {
+                expr: parsed.expr,
+                range,
+                range_expr,
+                step,
+                step_expr,
+                offset_ms: 0,
+                offset_expr: None,
+                at: None,
+            }));
+            return Ok(Parsed { expr: Expr { span, kind }, height });
         }
         let end = self.closing_bracket("subquery or range", "\":\" or \"]\"")?;
         let span = parsed.expr.span.to(end);
         let ExprKind::Selector(selector) = parsed.expr.kind else {
             return self.fail(start.to(end), "ranges only allowed for vector selectors");
         };
-        if selector.offset_ms != 0 {
+        if selector.offset_ms != 0 || selector.offset_expr.is_some() {
             return self.fail(start.to(end), "no offset modifiers allowed before range");
         }
         if selector.at.is_some() {
             return self.fail(start.to(end), "no @ modifiers allowed before range");
         }
         let (selector, selector_span) = (*selector, parsed.expr.span);
-        let kind = ExprKind::Range(Box::new(RangeExpr { selector, selector_span, range }));
+        let range = RangeExpr { selector, selector_span, range, range_expr };
+        let kind = ExprKind::Range(Box::new(range));
         Ok(Parsed { expr: Expr { span, kind }, height: parsed.height })
-    }
-
-    fn subquery(
-        &self,
-        parsed: Parsed,
-        range: Duration,
-        step: Option<Duration>,
-        end: Span,
-    ) -> Result<Parsed> {
-        let (span, height) = (parsed.expr.span.to(end), parsed.height + 1);
-        self.check_height(height, end)?;
-        let (offset_ms, at) = (0, None);
-        let subquery = SubqueryExpr { expr: parsed.expr, range, step, offset_ms, at };
-        Ok(Parsed { expr: Expr { span, kind: ExprKind::Subquery(Box::new(subquery)) }, height })
     }
 
     fn closing_bracket(&mut self, context: &str, expected: &str) -> Result<Span> {
         match self.peek() {
             TokenKind::RightBracket => Ok(self.advance().span),
-            TokenKind::Operator(
-                BinaryOp::Add
-                | BinaryOp::Sub
-                | BinaryOp::Mul
-                | BinaryOp::Div
-                | BinaryOp::Mod
-                | BinaryOp::Pow,
-            ) => self.duration_expression(),
             _ => self.unexpected(context, expected),
         }
-    }
-
-    /// Arithmetic on durations is experimental in Prometheus.
-    fn duration_expression<T>(&self) -> Result<T> {
-        let message = if self.options.experimental {
-            "duration expressions are not supported yet"
-        } else {
-            "experimental duration expression is not enabled"
-        };
-        self.fail(self.token().span, message)
-    }
-
-    /// A duration or a number of seconds, above zero.
-    fn positive_duration(&mut self, context: &str) -> Result<Duration> {
-        let span = self.token().span;
-        let seconds = match self.peek() {
-            TokenKind::Number => self.number(span)?,
-            TokenKind::Duration => self.duration_text(span)?.as_secs_f64(),
-            TokenKind::Operator(BinaryOp::Add | BinaryOp::Sub)
-            | TokenKind::LeftParen
-            | TokenKind::Keyword(_)
-            | TokenKind::Aggregate(_) => return self.duration_expression(),
-            _ => return self.unexpected(context, "number, duration, step(), or range()"),
-        };
-        self.advance();
-        if seconds.is_nan() || seconds.abs() > DURATION_SECONDS_MAX {
-            return self.fail(span, "duration out of range");
-        }
-        if seconds <= 0.0 {
-            return self.fail(span, "duration must be greater than 0");
-        }
-        Ok(Duration::from_millis((seconds * 1000.0).round() as u64))
     }
 
     pub(super) fn duration_text(&self, span: Span) -> Result<Duration> {
         parse_duration(span.of(self.text)).or_else(|error| self.fail(span, error.to_string()))
     }
 
-    /// A signed duration or number of seconds, in milliseconds.
-    fn signed_duration(&mut self) -> Result<i64> {
-        let start = self.token().span;
-        let sign = self.sign();
-        let span = self.token().span;
-        let seconds = match self.peek() {
-            TokenKind::Number => self.number(span)?,
-            TokenKind::Duration => self.duration_text(span)?.as_secs_f64(),
-            TokenKind::LeftParen | TokenKind::Keyword(_) => return self.duration_expression(),
-            _ => return self.unexpected("offset", "number, duration, step(), or range()"),
-        };
-        self.advance();
-        if seconds.is_nan() || seconds.abs() > DURATION_SECONDS_MAX {
-            return self.fail(start.to(span), "duration out of range");
-        }
-        Ok((sign * seconds * 1000.0).round() as i64)
-    }
-
     fn offset(&mut self, expr: &mut Expr) -> Result<()> {
-        let offset_ms = self.signed_duration()?;
+        let (offset_ms, offset_expr) = self.offset_duration()?;
         let end = self.tokens[self.at - 1].span;
-        let slot = match &mut expr.kind {
-            ExprKind::Selector(selector) => &mut selector.offset_ms,
-            ExprKind::Range(range) => &mut range.selector.offset_ms,
-            ExprKind::Subquery(subquery) => &mut subquery.offset_ms,
+        let (slot, expr_slot) = match &mut expr.kind {
+            ExprKind::Selector(selector) => (&mut selector.offset_ms, &mut selector.offset_expr),
+            ExprKind::Range(range) => {
+                (&mut range.selector.offset_ms, &mut range.selector.offset_expr)
+            }
+            ExprKind::Subquery(subquery) => (&mut subquery.offset_ms, &mut subquery.offset_expr),
             _ => {
                 return self.fail(
                     expr.span,
@@ -163,10 +104,10 @@ impl Parser<'_> {
                 );
             }
         };
-        if *slot != 0 {
+        if *slot != 0 || expr_slot.is_some() {
             return self.fail(expr.span, "offset may not be set multiple times");
         }
-        *slot = offset_ms;
+        (*slot, *expr_slot) = (offset_ms, offset_expr);
         expr.span = expr.span.to(end);
         Ok(())
     }

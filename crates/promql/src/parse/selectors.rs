@@ -26,7 +26,8 @@ impl Parser<'_> {
         if let Some(name) = &name {
             matchers.push(Matcher::equal(METRIC_NAME, name));
         }
-        let selector = Selector { name, matchers, offset_ms: 0, at: None, extent: None };
+        let selector =
+            Selector { name, matchers, offset_ms: 0, offset_expr: None, at: None, extent: None };
         let kind = ExprKind::Selector(Box::new(selector));
         Ok(Parsed { expr: Expr { span, kind }, height: 1 })
     }
