@@ -56,6 +56,8 @@ impl Reader<'_> {
     fn read_server(&mut self, node: &Node) -> Result<ServerConfig, Mistake> {
         let mut table = Table::new(node, "server")?;
         let mut server = ServerConfig::default();
+        server.remote_write =
+            self.flag(table.get("remote_write"), "remote_write").unwrap_or(server.remote_write);
         if let Some(node) = table.get("listen") {
             let text = node.text("listen")?;
             server.listen = Address::parse(text).map_err(|e| node.mistake(e.to_string()))?;
@@ -66,8 +68,6 @@ impl Reader<'_> {
                 return Err(node.mistake(message));
             }
         }
-        server.remote_write =
-            self.flag(table.get("remote_write"), "remote_write").unwrap_or(server.remote_write);
         self.mistakes.extend(table.unknown());
         Ok(server)
     }
@@ -115,5 +115,48 @@ impl Config {
             samples_max: self.query.samples_max,
             ..paramedic_promql::EvalOptions::default()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use expect_test::{Expect, expect};
+
+    use super::*;
+
+    fn check(text: &str, expected: Expect) {
+        let shown = match Config::parse(Path::new("p.yml"), text, &[]) {
+            Ok(config) => format!("{:?}\n{:?}\n", config.server, config.query),
+            Err(errors) => format!("{errors}\n"),
+        };
+        expected.assert_eq(&shown);
+    }
+
+    #[test]
+    fn limits_of_queries_are_read() {
+        check(
+            "server: { remote_write: true }\nquery: { timeout: 10s, samples_max: 1000 }\n",
+            expect![[r#"
+                ServerConfig { listen: Address { host: "127.0.0.1", port: 9190 }, remote_write: true }
+                QueryConfig { timeout: 10s, samples_max: 1000, lookback: 300s, concurrency: 20 }
+            "#]],
+        );
+        check(
+            "query:\n  timout: 1m\n  concurrency: 0\n  lookback: 0s\n",
+            expect![[r#"
+            p.yml:2:3: unknown key `timout`; did you mean `timeout`?
+            p.yml:3:16: `concurrency` must be at least 1
+            p.yml:4:13: `lookback` must be longer than 0s
+        "#]],
+        );
+        check(
+            "server: { remote_write: maybe, listen: 10.0.0.1:80 }\n",
+            expect![[r#"
+                p.yml:1:25: `remote_write` must be true or false, not "maybe"
+                p.yml:1:40: `listen` must be a loopback address such as 127.0.0.1:9190: there are no user accounts yet
+            "#]],
+        );
     }
 }

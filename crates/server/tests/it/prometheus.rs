@@ -1,11 +1,14 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use expect_test::{Expect, expect};
-use paramedic_model::{BucketSpan, Histogram, Labels, Sample, TimeMs, stale_nan};
+use paramedic_integration::Address;
+use paramedic_model::{BucketSpan, Histogram, Labels, Sample, Secret, TimeMs, stale_nan};
 use paramedic_scrape::remote_write::WrittenSeries;
+use paramedic_server::{PrometheusOptions, ServerOptions, router};
 use paramedic_testkit::VIRTUAL_EPOCH;
 
-use crate::world::{Answer, HOST, World, form_request, request, run};
+use crate::world::{Answer, Client, HOST, TOKEN, World, form_request, request, run};
 
 /// A world in which 5 samples, 15 s apart, of three series of `m` and of one with odd labels end at
 /// the virtual epoch, beside what the world's targets yield.
@@ -170,6 +173,7 @@ fn a_wrong_instant_query_is_told_so() {
             &[("query", "1"), ("timeout", "-1")],
             &[("query", "1"), ("lookback_delta", "x")],
             &[("query", "m + on () m"), ("time", &epoch().to_string())],
+            &[("query", "sum_over_time(vector(1)[1000d:1s])")],
         ],
         expect![[r##"
             # 
@@ -196,6 +200,8 @@ fn a_wrong_instant_query_is_told_so() {
             400 {"status":"error","errorType":"bad_data","error":"error parsing lookback delta duration: cannot parse \"x\" to a valid duration"}
             # query=m + on () m time=EPOCH
             422 {"status":"error","errorType":"execution","error":"found duplicate series for the match group {} on the right hand-side of the operation: [{__name__=\"m\", instance=\"1\", job=\"a\"}, {__name__=\"m\", instance=\"2\", job=\"a\"}];many-to-many matching not allowed: matching labels must be unique on one side"}
+            # query=sum_over_time(vector(1)[1000d:1s])
+            422 {"status":"error","errorType":"execution","error":"query processing would load too many samples into memory in query execution"}
         "##]],
     );
 }
@@ -554,6 +560,51 @@ fn a_query_of_ten_megabytes_is_refused() {
         assert_eq!(answer.status.as_u16(), 400);
         assert!(
             answer.text.starts_with(r#"{"status":"error","errorType":"bad_data","error":"invalid"#)
+        );
+    });
+}
+
+#[test]
+fn a_query_over_time_is_stopped_and_frees_its_place() {
+    // In real time, which passes while an evaluation works.
+    crate::sockets::run(async {
+        let world = World::today().await;
+        let prometheus = PrometheusOptions { query_concurrency: 1, ..PrometheusOptions::default() };
+        let options = ServerOptions { prometheus, ..ServerOptions::new(Secret::new(TOKEN)) };
+        let address = Address::parse(HOST).expect("an address");
+        let client =
+            Client::of(router(world.handle.clone(), world.clock.clone(), &address, options));
+        let slow = "/api/v1/query?query=sum_over_time(vector(1)%5B500d%3A1s%5D)&time=0";
+        let answer = client.get(&format!("{slow}&timeout=0.01")).await;
+        assert_eq!(
+            show(&answer),
+            "503 {\"status\":\"error\",\"errorType\":\"timeout\",\"error\":\"query timed out in \
+             expression evaluation\"}\n"
+        );
+        // One whose asker hangs up.
+        let gone = tokio::time::timeout(Duration::from_millis(10), client.get(slow)).await;
+        assert!(gone.is_err());
+        // There is one place only, and both have left it.
+        let answer = client.get("/api/v1/query?query=1&time=0").await;
+        assert_eq!(answer.status, 200);
+    });
+}
+
+#[test]
+fn writes_are_off_by_default() {
+    run(async {
+        let world = World::new().await;
+        let address = Address::parse(HOST).expect("an address");
+        let options = ServerOptions::new(Secret::new(TOKEN));
+        let client =
+            Client::of(router(world.handle.clone(), world.clock.clone(), &address, options));
+        let bearer = format!("Bearer {TOKEN}");
+        let headers = [("host", HOST), ("authorization", &*bearer)];
+        let answer = client.send(request("POST", "/api/v1/write", &headers, "")).await;
+        assert_eq!(
+            show(&answer),
+            "404 remote write receiver needs to be enabled with `server: { remote_write: true }` in \
+             the configuration\n"
         );
     });
 }

@@ -390,6 +390,10 @@ pub struct Client {
 }
 
 impl Client {
+    pub fn of(router: Router) -> Self {
+        Self { router }
+    }
+
     pub async fn send(&self, request: Request<Body>) -> Answer {
         let service = TowerToHyperService::new(self.router.clone());
         let Ok(response) = service.call(request).await;
