@@ -5,8 +5,8 @@
 //!                  (spans)             (reads)     over a Source            (value, provenance, annotations)
 //! ```
 //!
-//! The semantics are Prometheus 3.x's, native histograms included. What is not there yet (`info` and
-//! `start_timestamp`) is refused when the text is parsed or
+//! The semantics are Prometheus 3.x's, native histograms included. What is not there yet
+//! (`start_timestamp`) is refused when the text is parsed or
 //! planned, with its name and place; it never yields a result that differs from Prometheus's.
 //!
 //! # Invariants

@@ -9,7 +9,7 @@ use paramedic_model::TimeMs;
 
 use crate::eval::{self, Way};
 use crate::span::Place;
-use crate::{Evaluation, Expr, SelectorCache, Source, Span, Value};
+use crate::{Evaluation, Expr, ExprKind, SelectorCache, Source, Span, Value};
 
 /// The settings of an evaluation. Prometheus's defaults.
 #[derive(Clone, Debug)]
@@ -218,6 +218,14 @@ impl Plan {
 
 fn reads(expr: &Expr) -> ReadSet {
     let mut names = BTreeSet::new();
+    expr.walk(&mut |expr| {
+        if let ExprKind::Call(call) = &expr.kind
+            && call.function.name == "info"
+            && call.args.len() == 1
+        {
+            names.insert("target_info".to_owned());
+        }
+    });
     for (_, selector) in expr.selectors() {
         // With two names nothing is read, with one of them too few are missed: any one will do.
         match selector.matchers.iter().find_map(|matcher| matcher.fixed_metric_name()) {

@@ -47,6 +47,7 @@ impl Evaluator<'_> {
             "histogram_quantile" => self.histogram_quantile(args, at)?,
             "histogram_quantiles" => self.histogram_quantiles(args, at)?,
             "histogram_fraction" => self.histogram_fraction(args, at)?,
+            "info" => return Ok(Val::Vector(self.info(expr.span, args, at)?)),
             "histogram_avg" => {
                 self.of_native(args, at, |histogram| histogram.sum / histogram.count)?
             }

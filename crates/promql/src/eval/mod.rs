@@ -14,6 +14,7 @@ pub(crate) mod binary;
 pub(crate) mod call;
 mod extended;
 pub(crate) mod histogram;
+mod info;
 mod labels;
 pub(crate) mod math;
 mod operand;

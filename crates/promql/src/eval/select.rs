@@ -217,7 +217,7 @@ impl<'a> Evaluator<'a> {
     }
 
     /// Adds the rows of one family that satisfy all matchers.
-    fn select(&self, id: FamilyId, matchers: &[Matcher], rows: &mut Vec<RowRef>) {
+    pub(super) fn select(&self, id: FamilyId, matchers: &[Matcher], rows: &mut Vec<RowRef>) {
         let family = self.source.family(id);
         let mut filters = Vec::new();
         for matcher in matchers {

@@ -3,7 +3,7 @@
 use crate::{EvalError, Expr, ExprKind};
 
 /// Functions that are to come.
-const MISSING_FUNCTIONS: [&str; 2] = ["info", "start_timestamp"];
+const MISSING_FUNCTIONS: [&str; 1] = ["start_timestamp"];
 
 /// Fails at the first part of `expr` that the evaluator does not know.
 pub(crate) fn check_supported(expr: &Expr, text: &str) -> Result<(), EvalError> {

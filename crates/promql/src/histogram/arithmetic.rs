@@ -144,7 +144,10 @@ impl HistogramSum {
             other.map_to(&common);
             return true;
         }
-        while self.zero_threshold != other.zero_threshold {
+        // A threshold that is no number equals none: there is nothing to wait for.
+        while self.zero_threshold != other.zero_threshold
+            && !(self.zero_threshold.is_nan() && other.zero_threshold.is_nan())
+        {
             let wider = self.zero_threshold.max(other.zero_threshold);
             self.widen(wider);
             other.widen(wider);
@@ -176,7 +179,7 @@ impl HistogramSum {
         for side in [&mut self.positive, &mut self.negative] {
             let mut reduced = Side::new();
             for (index, count) in side.iter() {
-                join(reduced.entry(((index - 1) >> by) + 1).or_default(), *count);
+                join(reduced.entry((index.saturating_sub(1) >> by) + 1).or_default(), *count);
             }
             *side = reduced;
         }
@@ -368,6 +371,35 @@ mod tests {
         check("count:2 buckets:[1 1]", "count:1 buckets:[1]", true);
         check("count:2 buckets:[1 1]", "count:3 buckets:[3] counter_reset_hint:not_reset", false);
         check("schema:1 count:2 buckets:[0 1 1]", "schema:0 count:2 buckets:[0 2]", false);
+    }
+
+    #[test]
+    fn nonsense_is_added_without_panic() {
+        use paramedic_model::BucketSpan;
+
+        let far = BucketSpan { offset: i32::MAX, length: u32::MAX };
+        let near = BucketSpan { offset: i32::MIN, length: 3 };
+        let nonsense = |schema, zero_threshold| Histogram {
+            schema,
+            zero_threshold,
+            count: f64::NAN,
+            positive_spans: vec![far, near],
+            positive_buckets: vec![1.0, f64::INFINITY, -1.0],
+            negative_spans: vec![near, far, far],
+            negative_buckets: vec![1.0; 9],
+            ..Histogram::default()
+        };
+        let thresholds = [f64::NAN, -1.0, 0.0, f64::INFINITY];
+        for schema in [i32::MIN, -53, -4, 8, i32::MAX] {
+            for (a, b) in thresholds.into_iter().flat_map(|a| thresholds.map(|b| (a, b))) {
+                let mut sum = HistogramSum::of(&nonsense(schema, a));
+                let other = nonsense(0, b);
+                is_reset(&other, &nonsense(schema, a));
+                if sum.add(&other).is_ok() {
+                    text(&sum.histogram());
+                }
+            }
+        }
     }
 
     #[test]

@@ -62,10 +62,10 @@ fn spanned(buckets: &BTreeMap<i32, f64>) -> (Vec<BucketSpan>, Vec<f64>) {
     for (index, count) in buckets.iter().filter(|(_, count)| **count != 0.0) {
         match spans.last_mut() {
             Some(span) if *index == next => span.length += 1,
-            _ => spans.push(BucketSpan { offset: index - next, length: 1 }),
+            _ => spans.push(BucketSpan { offset: index.saturating_sub(next), length: 1 }),
         }
         counts.push(*count);
-        next = index + 1;
+        next = index.saturating_add(1);
     }
     (spans, counts)
 }
