@@ -21,8 +21,8 @@ pub struct Outcome {
     pub line: usize,
     /// What differs, where it fails.
     pub failure: Option<String>,
-    /// Whether native histograms were loaded before it, or are expected.
-    pub histograms: bool,
+    /// Whether start timestamps, which are not kept, were loaded before it.
+    pub start_timestamps: bool,
 }
 
 /// The settings that the scripts assume, and whether names are dropped late.
@@ -38,7 +38,7 @@ pub fn run(text: &str, settings: &Settings) -> Vec<Outcome> {
         .map(str::trim)
         .map(|line| if line.starts_with('#') { "" } else { line })
         .collect();
-    let mut runner = Runner { window: empty(), histograms: false, settings };
+    let mut runner = Runner { window: empty(), start_timestamps: false, settings };
     let (mut outcomes, mut at) = (Vec::new(), 0);
     while at < lines.len() {
         let line = lines[at];
@@ -48,7 +48,7 @@ pub fn run(text: &str, settings: &Settings) -> Vec<Outcome> {
             None => at += 1,
             Some("clear") => {
                 runner.window = empty();
-                runner.histograms = false;
+                runner.start_timestamps = false;
                 at += 1;
             }
             Some(word) if word.starts_with("load") => {
@@ -57,9 +57,8 @@ pub fn run(text: &str, settings: &Settings) -> Vec<Outcome> {
             }
             Some(word) if word.starts_with("eval") => {
                 let failure = runner.eval(line, body).err();
-                let expected = body.iter().any(|line| line.contains("{{"));
-                let histograms = runner.histograms || expected;
-                outcomes.push(Outcome { line: at + 1, failure, histograms });
+                let start_timestamps = runner.start_timestamps;
+                outcomes.push(Outcome { line: at + 1, failure, start_timestamps });
                 at = body_end;
             }
             Some(word) => panic!("line {}: invalid command {word:?}", at + 1),
@@ -75,8 +74,8 @@ fn empty() -> Window {
 
 struct Runner<'a> {
     window: Window,
-    /// Whether native histograms were loaded.
-    histograms: bool,
+    /// Whether start timestamps were left out when loading.
+    start_timestamps: bool,
     settings: &'a Settings,
 }
 
@@ -121,7 +120,8 @@ impl Runner<'_> {
         let mut loaded: Vec<SeriesNotation> = Vec::new();
         for line in body {
             if line.contains("@st") {
-                continue; // Start timestamps are not kept yet.
+                self.start_timestamps = true;
+                continue;
             }
             let series = parse_series(line).unwrap_or_else(|error| panic!("{line}: {error}"));
             match loaded.iter_mut().find(|other| other.labels == series.labels) {
@@ -134,7 +134,6 @@ impl Runner<'_> {
             loaded.extend(native);
         }
         for series in loaded {
-            self.histograms |= !series.histograms.is_empty();
             self.append(series, step);
         }
     }
