@@ -8,7 +8,7 @@ use paramedic_journal::GroupRow;
 use paramedic_model::{Labels, Series, TimeMs};
 use paramedic_promql::{EvalOptions, Source};
 use paramedic_rules::{Alert, AlertEvent, Change, Context, Group, Health, State, Store};
-use paramedic_samples::Window;
+use paramedic_samples::{Commit, Window};
 
 use crate::restore;
 
@@ -244,7 +244,10 @@ impl Store for Rows<'_> {
     }
 
     fn append(&mut self, at: TimeMs, series: &[Series]) -> Result<(), String> {
-        let rejected = self.0.append(at, series).rejected;
+        let Commit { rejected, unlogged, .. } = self.0.append(at, series);
+        if let Some(error) = unlogged {
+            tracing::error!("{error}");
+        }
         if rejected.total() == 0 { Ok(()) } else { Err(rejected.to_string()) }
     }
 }

@@ -117,7 +117,20 @@ impl Engine {
     ///
     /// A journal that cannot be read; from the returned future, one that cannot be written.
     pub fn start(
+        setup: Setup,
+    ) -> Result<(Handle, impl Future<Output = Result<(), EngineError>>), EngineError> {
+        let window = Window::new(setup.window.clone());
+        Self::start_with(setup, window)
+    }
+
+    /// As [`Engine::start`], with the samples that a window has already, and its log.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn start_with(
         mut setup: Setup,
+        window: Window,
     ) -> Result<(Handle, impl Future<Output = Result<(), EngineError>>), EngineError> {
         let contents = setup.journal.load()?;
         let mut incidents: BTreeMap<IncidentId, Incident> = BTreeMap::new();
@@ -155,7 +168,7 @@ impl Engine {
             awaited: setup.targets.iter().map(|target| target.id()).collect(),
             targets: setup.targets.into_iter().map(|target| (target.id(), target)).collect(),
             read_at: BTreeMap::new(),
-            window: Window::new(setup.window),
+            window,
             alerts,
             pages: setup.pages,
             policy: setup.policy,
@@ -287,6 +300,12 @@ impl Engine {
         let commit = self.window.commit_target(&id, scraped.at, &scraped.series);
         self.alerts.changed(&commit.changed, scraped.at);
         self.awaited.remove(&scraped.target);
+        if commit.rejected.total() > 0 {
+            tracing::warn!(target = scraped.target, "{}", commit.rejected);
+        }
+        if let Some(error) = commit.unlogged {
+            tracing::error!(target = scraped.target, "{error}");
+        }
         match scraped.failure {
             Some(failure) => {
                 let reason = self.redactor.clean(&failure.to_string());
@@ -308,21 +327,8 @@ impl Engine {
 
     /// Commits samples that somebody sent. What was refused is for the sender to hear.
     fn append(&mut self, series: &[WrittenSeries], now: TimeMs) -> Commit {
-        let mut commit = Commit::default();
-        for WrittenSeries { labels, samples, histograms } in series {
-            let (mut samples, mut histograms) = (&samples[..], &histograms[..]);
-            // In the order of time: where a number follows, no histogram before it may come late.
-            while !(samples.is_empty() && histograms.is_empty()) {
-                let next = histograms.first().map_or(TimeMs(i64::MAX), |(at, _)| *at);
-                let count = samples.iter().take_while(|sample| sample.at <= next).count();
-                commit.merge(self.window.append_samples(labels, &samples[..count]));
-                samples = &samples[count..];
-                let next = samples.first().map_or(TimeMs(i64::MAX), |sample| sample.at);
-                let count = histograms.iter().take_while(|(at, _)| *at <= next).count();
-                commit.merge(self.window.append_histograms(labels, &histograms[..count]));
-                histograms = &histograms[count..];
-            }
-        }
+        let (mut commit, unlogged) = self.window.batch(|window| append_to(window, series));
+        commit.unlogged = commit.unlogged.or(unlogged);
         self.alerts.changed(&commit.changed, now);
         commit
     }
@@ -660,4 +666,24 @@ const ORIGINS_MAX: usize = 64;
 
 fn as_labels(pairs: &BTreeMap<String, String>) -> Labels {
     pairs.iter().collect()
+}
+
+/// Appends what somebody sent, series by series.
+fn append_to(window: &mut Window, series: &[WrittenSeries]) -> Commit {
+    let mut commit = Commit::default();
+    for WrittenSeries { labels, samples, histograms } in series {
+        let (mut samples, mut histograms) = (&samples[..], &histograms[..]);
+        // In the order of time: where a number follows, no histogram before it may come late.
+        while !(samples.is_empty() && histograms.is_empty()) {
+            let next = histograms.first().map_or(TimeMs(i64::MAX), |(at, _)| *at);
+            let count = samples.iter().take_while(|sample| sample.at <= next).count();
+            commit.merge(window.append_samples(labels, &samples[..count]));
+            samples = &samples[count..];
+            let next = samples.first().map_or(TimeMs(i64::MAX), |sample| sample.at);
+            let count = histograms.iter().take_while(|(at, _)| *at <= next).count();
+            commit.merge(window.append_histograms(labels, &histograms[..count]));
+            histograms = &histograms[count..];
+        }
+    }
+    commit
 }

@@ -8,6 +8,7 @@ use paramedic_engine::Engine;
 use paramedic_integration::{Environment, OsProcesses, ScaledClock, TcpTransport};
 use paramedic_journal::SqliteJournal;
 use paramedic_model::{Redactor, Secret};
+use paramedic_samples::{Window, WindowOptions};
 use paramedic_server::{PrometheusOptions, Server, ServerOptions};
 
 use crate::config::Config;
@@ -57,7 +58,8 @@ pub fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
         let journal = SqliteJournal::open(&config.data_dir.join("journal.db"))?;
         let token = write_token(&config.data_dir)?;
         let setup = assembly::setup(&config, loaded, &environment, Box::new(journal))?;
-        let (handle, running) = Engine::start(setup)?;
+        let window = open_samples(&config.data_dir.join("samples"), setup.window.clone())?;
+        let (handle, running) = Engine::start_with(setup, window)?;
         let options = ServerOptions {
             listen: config.server.listen.clone(),
             prometheus: PrometheusOptions {
@@ -126,4 +128,16 @@ pub fn write_token(data_dir: &Path) -> anyhow::Result<Secret> {
         .with_context(|| format!("could not write {}", path.display()))?;
     writeln!(file, "{token}")?;
     Ok(Secret::new(token))
+}
+
+/// The samples of before, told what is wrong with their log: a person may want to know.
+fn open_samples(dir: &Path, options: WindowOptions) -> anyhow::Result<Window> {
+    let (window, replayed) = Window::open(dir, options).context("could not open the samples")?;
+    for flaw in &replayed.torn {
+        eprintln!("paramedic: the log of samples was cut: {flaw}");
+    }
+    for flaw in &replayed.damaged {
+        eprintln!("paramedic: the log of samples is damaged, and the file was set aside: {flaw}");
+    }
+    Ok(window)
 }

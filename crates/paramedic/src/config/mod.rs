@@ -5,6 +5,7 @@
 //! instead, because a key that is silently ignored is worse than one that is missing.
 
 mod guards;
+mod samples;
 mod scrape;
 mod serving;
 mod systems;
@@ -21,6 +22,7 @@ use paramedic_incident::Policy;
 use paramedic_model::parse_duration;
 use paramedic_yaml::{Key, Place};
 
+pub use samples::SamplesConfig;
 pub use scrape::{HttpScrape, Scheme};
 pub use serving::{QueryConfig, ServerConfig};
 pub use systems::{Contact, SystemConfig};
@@ -58,6 +60,8 @@ pub struct Config {
     pub query: QueryConfig,
     /// How long samples are kept.
     pub retention: Duration,
+    /// What samples may cost, and what a power cut may.
+    pub samples: SamplesConfig,
 }
 
 /// `global`, as in Prometheus, with its defaults.
@@ -190,11 +194,12 @@ impl Reader<'_> {
         let query = self.query(table.get("query"));
         let retention = self.duration(table.get("retention"), "retention");
         let retention = retention.unwrap_or(Config::default().retention);
+        let samples = self.samples(table.get("samples"));
         const LATER: [(&str, &str); 6] = [
             ("alerting", "incidents are opened here; alerts are not sent to an Alertmanager yet"),
             ("remote_write", "samples are not sent on; let a Prometheus beside it do that"),
             ("remote_read", "samples are not read from elsewhere"),
-            ("storage", "use `retention` for how long samples are kept"),
+            ("storage", "use `retention` and `samples` for how samples are kept"),
             ("tracing", "traces are not sent"),
             ("scrape_config_files", "write the jobs under `scrape_configs`"),
         ];
@@ -214,6 +219,7 @@ impl Reader<'_> {
             server,
             query,
             retention,
+            samples,
         })
     }
 
@@ -349,6 +355,7 @@ impl Default for Config {
             server: ServerConfig::default(),
             query: QueryConfig::default(),
             retention: Duration::from_secs(2 * 3600),
+            samples: SamplesConfig::default(),
         }
     }
 }

@@ -129,7 +129,7 @@ fn an_unknown_key_names_the_nearest() {
         "entirely_else: 1\n",
         expect![[r#"
         exit 1
-        paramedic.yml:1:1: unknown key `entirely_else`; known here: global, rule_files, runbooks, shipped, scrape_configs, systems, guards, data_dir, server, retention, alerting, remote_write, remote_read, storage, tracing, scrape_config_files
+        paramedic.yml:1:1: unknown key `entirely_else`; known here: global, rule_files, runbooks, shipped, scrape_configs, systems, guards, data_dir, server, query, retention, samples, alerting, remote_write, remote_read, storage, tracing, scrape_config_files
     "#]],
     );
     config(
