@@ -13,10 +13,10 @@ use paramedic_model::{Histogram, ResetHint, Sample, TimeMs, is_histogram, is_sta
 
 use super::over_time::{Range, RangeFunction, keeps_name, seconds};
 use super::range_histogram::{MIXED, Mixed, Outcome};
-use super::{Evaluator, HistogramSample, Item, Result, duration_ms};
+use super::{Evaluator, HistogramSample, Item, Result, duration_ms, unwrap_parens};
 use crate::ast::RangeExpr;
 use crate::histogram::{HistogramSum, Incompatible, is_reset, scaled};
-use crate::{Expr, Origins, RangeExtent, RowRef, Selector, Severity, Span};
+use crate::{Expr, ExprKind, Origins, RangeExtent, RowRef, Selector, Severity, Span};
 
 /// A window, and how its ends are found.
 #[derive(Clone, Copy)]
@@ -37,18 +37,8 @@ impl Evaluator<'_> {
         range: &RangeExpr,
         at: TimeMs,
     ) -> Result<Vec<Item>> {
+        self.check_extent(name, arg)?;
         let smoothed = range.selector.extent == Some(RangeExtent::Smoothed);
-        let (word, allowed): (_, &[&str]) = match smoothed {
-            true => ("smoothed", &["delta", "increase", "rate"]),
-            false => ("anchored", &["changes", "delta", "increase", "rate", "resets"]),
-        };
-        if !allowed.contains(&name) {
-            let message = format!(
-                "{word} modifier can only be used with: {} - not with {name}",
-                allowed.join(", ")
-            );
-            return Err(self.error(arg.span, message));
-        }
         let end = self.moment(at, range.selector.at, range.selector.offset_ms);
         let start = TimeMs(end.0.saturating_sub(duration_ms(range.range)));
         let window = Window { start, end, smoothed, is_counter: name != "delta" };
@@ -89,6 +79,24 @@ impl Evaluator<'_> {
             items.push(item);
         }
         Ok(items)
+    }
+
+    /// Fails where a function of a range vector does not go with its modifier.
+    pub(super) fn check_extent(&self, name: &str, arg: &Expr) -> Result<()> {
+        let ExprKind::Range(range) = &unwrap_parens(arg).kind else { return Ok(()) };
+        let (word, allowed): (_, &[&str]) = match range.selector.extent {
+            None => return Ok(()),
+            Some(RangeExtent::Smoothed) => ("smoothed", &["delta", "increase", "rate"]),
+            Some(RangeExtent::Anchored) => {
+                ("anchored", &["changes", "delta", "increase", "rate", "resets"])
+            }
+        };
+        if allowed.contains(&name) {
+            return Ok(());
+        }
+        let allowed = allowed.join(", ");
+        let message = format!("{word} modifier can only be used with: {allowed} - not with {name}");
+        Err(self.error(arg.span, message))
     }
 
     /// The samples in the window and around it, without what is before the last one at its start.

@@ -98,6 +98,7 @@ impl Evaluator<'_> {
     }
 
     pub(super) fn absent_over_time(&mut self, arg: &Expr, at: TimeMs) -> Result<Vec<Item>> {
+        self.check_extent("absent_over_time", arg)?;
         self.report_range(arg, at)?;
         let mut any = false;
         self.each_series(arg, at, &mut |_, _| {
