@@ -61,13 +61,7 @@ impl Alerts {
                 restore::restore(group, row, now);
             }
         }
-        Self {
-            groups,
-            options,
-            external_labels,
-            external_url,
-            kept: BTreeMap::new(),
-        }
+        Self { groups, options, external_labels, external_url, kept: BTreeMap::new() }
     }
 
     /// The groups.

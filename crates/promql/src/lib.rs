@@ -62,5 +62,6 @@ pub use plan::{EvalError, EvalOptions, Plan, ReadSet};
 pub use source::{Column, Family, FamilyId, NO_VALUE, RowRef, Source, Symbol};
 pub use span::Span;
 pub use value::{
-    Annotation, Annotations, Element, Evaluation, HistogramSample, Origins, RangeSeries, Severity, Value,
+    Annotation, Annotations, Element, Evaluation, HistogramSample, Origins, RangeSeries, Severity,
+    Value,
 };
