@@ -69,10 +69,13 @@ impl<'l> Reading<'l> {
     pub fn expected(&mut self, rest: &str) -> Option<(usize, Labels)> {
         let line = self.last.lines.get(self.next).filter(|line| self.holds(line))?;
         let after = rest.strip_prefix(&*line.text)?;
-        // A name without labels may be the beginning of another one.
-        let ends = line.text.ends_with(['}', ' ', '\t']) || after.starts_with([' ', '\t']);
-        if !ends {
-            return None;
+        if !line.text.ends_with('}') {
+            // A name without labels may be the beginning of another one, or have labels this time.
+            let blank = [' ', '\t'];
+            let ends = line.text.ends_with(blank) || after.starts_with(blank);
+            if !ends || after.trim_start_matches(blank).starts_with('{') {
+                return None;
+            }
         }
         let (len, labels) = (line.text.len(), line.labels.clone());
         self.next += 1;

@@ -11,7 +11,7 @@ impl Numbers {
     }
 }
 
-const LINES: [&str; 16] = [
+const LINES: [&str; 17] = [
     "# TYPE h histogram",
     "# TYPE h gauge",
     "# TYPE s summary",
@@ -22,6 +22,7 @@ const LINES: [&str; 16] = [
     "s{quantile=\"1\"}",
     "up",
     "up{}",
+    "up {a=\"b\"}",
     "upper",
     "up{a=\"}\"}",
     "up{a=\"} 1\"}",
@@ -70,7 +71,9 @@ fn a_body_reads_the_same_whatever_came_before() {
             assert_eq!(again, parse(content_type, body.as_bytes()), "{body}");
             good += usize::from(again.is_ok());
             if again.is_err() {
-                lines.retain(|line| !LINES[*line].starts_with("broken"));
+                // OpenMetrics has no blank before labels.
+                let bad = |line: &str| line.starts_with("broken") || line.starts_with("up {");
+                lines.retain(|line| !bad(LINES[*line]));
             }
         }
         assert!(good > 1_000, "{format:?}: only {good} bodies could be read");
