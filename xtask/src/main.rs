@@ -1,5 +1,6 @@
 //! The project's own tasks: `cargo xtask test`, `cargo xtask peers install`.
 
+mod bench;
 mod fuzz;
 mod peers;
 mod tidy;
@@ -35,6 +36,11 @@ enum Task {
         #[arg(long, default_value_t = 30)]
         seconds: u32,
     },
+    /// Measure the engine against the real ones, or one part of it.
+    Bench {
+        #[command(subcommand)]
+        task: bench::BenchTask,
+    },
     /// The real programs that tests run against: Prometheus, Traefik, sshd, pywinrm.
     Peers {
         #[command(subcommand)]
@@ -54,6 +60,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().task {
         Task::Test => test(),
         Task::Fuzz { target, seconds } => fuzz::fuzz(target.as_deref(), seconds),
+        Task::Bench { task } => bench::run(task),
         Task::Peers { task: PeersTask::List } => peers::list(),
         Task::Peers { task: PeersTask::Install } => peers::install(),
     };
