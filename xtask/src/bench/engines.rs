@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
 use super::exporter::Exporter;
 use super::{http, process};
@@ -132,11 +132,7 @@ impl Setup {
                 command.arg(format!("--config.file={}", self.config().display()));
                 command.arg(format!("--storage.tsdb.path={}", self.data().display()));
                 command.arg(format!("--web.listen-address={}", self.address));
-                command.args([
-                    "--web.enable-remote-write-receiver",
-                    "--web.enable-lifecycle",
-                    "--log.level=warn",
-                ]);
+                command.args(["--web.enable-remote-write-receiver", "--log.level=warn"]);
             }
         }
         command
@@ -152,18 +148,6 @@ impl Setup {
     pub fn is_ready(&self) -> bool {
         let answer = http::get(self.address, "/-/ready", Duration::from_secs(2));
         answer.is_ok_and(|answer| answer.status == 200)
-    }
-
-    /// Makes it read its configuration again; `false` where it has to be started again for that.
-    pub fn reload(&self) -> Result<bool> {
-        if self.engine == Engine::Ours {
-            return Ok(false);
-        }
-        let answer = http::post(self.address, "/-/reload", "", b"")?;
-        if answer.status != 200 {
-            bail!("the configuration was refused: {}", answer.body.trim());
-        }
-        Ok(true)
     }
 
     /// Its own account of evaluation; `None` where it gives none.

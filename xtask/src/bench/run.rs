@@ -78,11 +78,11 @@ impl Plan {
             }
         }
         setup.configure(Some(&exporter), self.interval_s, &files)?;
-        if !setup.reload()? {
-            workshop.stop(process).context("stop")?;
-            process = workshop.start(&mut setup.command(), &log)?;
-            wait_until(&mut process, READY, || setup.is_ready()).context("start with targets")?;
-        }
+        // Started again rather than told to reload, so that no engine's memory is charged with what
+        // taking the day left behind.
+        workshop.stop(process).context("stop")?;
+        process = workshop.start(&mut setup.command(), &log)?;
+        wait_until(&mut process, READY, || setup.is_ready()).context("start with targets")?;
         if count > 0 {
             progress(self.engine, &format!("{count} rules"));
         }
