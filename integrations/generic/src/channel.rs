@@ -46,6 +46,37 @@ pub struct LogLine {
     pub manager: bool,
 }
 
+/// How a service answers HTTP on its own host.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct OwnAnswer {
+    /// Whether an HTTP answer came.
+    pub answers: bool,
+    /// `refused`, `timeout`, `other`, or empty where it answers.
+    pub failure: String,
+    /// The same for a person.
+    #[serde(skip)]
+    pub summary: String,
+}
+
+impl OwnAnswer {
+    /// Why a restart is wrong for a service that does not answer us, where something speaks against
+    /// it. `silent`: nothing at all came back from here, not even a refusal.
+    ///
+    /// From here a firewall that drops looks like a process that hangs. A process hangs where its own
+    /// host hears nothing either; where that host is refused, somebody asked the wrong door.
+    pub fn against_restart(&self, silent: bool) -> Option<String> {
+        let how = &self.summary;
+        if self.answers {
+            return Some(format!("{how}: the way to it is blocked, not the process"));
+        }
+        (silent && self.failure != "timeout").then(|| {
+            format!(
+                "{how}, and from here nothing comes: `local_url` may name another door than its own"
+            )
+        })
+    }
+}
+
 /// The host of a system; without a `host` block every look says so.
 pub struct HostChannel(Option<Kit>);
 
@@ -89,14 +120,15 @@ impl HostChannel {
         understand(found.facts.remove("lines").unwrap_or_default())
     }
 
-    /// Whether `service` answers HTTP on its own host, and how, for a person.
+    /// Whether `service` answers HTTP on its own host, and how.
     ///
     /// # Errors
     ///
     /// Where the host could not be asked, or nobody said where the service answers.
-    pub async fn answers(&self, service: &str, look: Look) -> Result<(bool, String), ProbeError> {
+    pub async fn answers(&self, service: &str, look: Look) -> Result<OwnAnswer, ProbeError> {
         let found = self.probe(ANSWER, &[("service", service)], look).await?;
-        Ok((found.facts["answers"] == true, found.summary))
+        let answer = understand::<OwnAnswer>(Value::Object(found.facts))?;
+        Ok(OwnAnswer { summary: found.summary, ..answer })
     }
 
     /// Whether the host channel would restart `service`.

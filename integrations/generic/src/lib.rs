@@ -59,7 +59,7 @@ use paramedic_integration::{
 use paramedic_model::SystemName;
 use serde_json::{Map, Value};
 
-pub use channel::{HostChannel, LogLine, Unit};
+pub use channel::{HostChannel, LogLine, OwnAnswer, Unit};
 use config::Config;
 use host::Host;
 pub use simulator::{

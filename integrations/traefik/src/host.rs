@@ -1,7 +1,7 @@
 //! The host that Traefik runs on, in Traefik's terms.
 
 use paramedic_catalog::Settings;
-use paramedic_generic::{HostChannel, Unit};
+use paramedic_generic::{HostChannel, OwnAnswer, Unit};
 use paramedic_integration::{
     Acted, ActionError, Environment, Happened, Look, Precondition, ProbeError, SettingsError,
 };
@@ -40,8 +40,8 @@ impl Host {
         Ok(own.map(|line| Line { at: api::parse_time(&line.at), text: line.text }).collect())
     }
 
-    /// Whether `service` answers its own host, and how, for a person.
-    pub async fn answers(&self, service: &str, look: Look) -> Result<(bool, String), ProbeError> {
+    /// Whether `service` answers its own host, and how.
+    pub async fn answers(&self, service: &str, look: Look) -> Result<OwnAnswer, ProbeError> {
         self.0.answers(service, look).await
     }
 

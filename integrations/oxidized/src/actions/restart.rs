@@ -32,7 +32,7 @@ pub(crate) fn signature() -> ActionSignature {
         params: Vec::new(),
         risk: Risk::Medium,
         privilege: "to restart Oxidized's unit on its host",
-        precondition: "its unit runs, it answers on no path, nor its own host, it is not loading its \
+        precondition: "its unit runs, it answers on no path and its own host hears nothing either, it is not loading its \
                        list, and its last start went well",
         blast_radius: "backups in progress are cut off, and every device reads as never tried until \
                        its next turn",
@@ -60,11 +60,10 @@ impl Restart {
                     "its list is locked and its root page answers: it is busy, not dead",
                 );
             }
-            // From here a firewall that drops looks like a process that hangs.
             Reach::Silent(_) => {
-                let (answers, how) = self.host.answers(&self.client.service, look).await?;
-                if answers {
-                    return refuse(&format!("{how}: the way to it is blocked, not the process"));
+                let at_home = self.host.answers(&self.client.service, look).await?;
+                if let Some(reason) = at_home.against_restart(true) {
+                    return refuse(&reason);
                 }
             }
             reach => return refuse(&format!("a restart does not help here: {}", reach.describe())),

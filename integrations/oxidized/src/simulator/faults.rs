@@ -31,6 +31,12 @@ pub(super) const FAULTS: &[Fault] = &[
         Ending::HandedOver,
     ),
     fault(
+        "oxidized-way-blocked-door-moved",
+        "A firewall drops what comes for Oxidized, which moved to another port",
+        "own-address-wrong",
+        Ending::HandedOver,
+    ),
+    fault(
         "oxidized-bound-locally",
         "Somebody bound the API to 127.0.0.1",
         "bound-locally",

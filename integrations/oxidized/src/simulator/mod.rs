@@ -96,7 +96,10 @@ enum Mode {
     /// The port is still closed: the list is being loaded.
     Loading,
     /// What comes from elsewhere is dropped.
-    Blocked,
+    Blocked {
+        /// Whether it listens at another port than its own host is asked at.
+        moved: bool,
+    },
     /// What comes from elsewhere is refused.
     BoundLocally,
     Prefix,
@@ -165,7 +168,8 @@ impl Shared {
                 mode(Mode::Frozen(self.host.unit(OXIDIZED).and_then(|unit| unit.pid)));
             }
             "oxidized-list-locked" => mode(Mode::Locked),
-            "oxidized-way-blocked" => mode(Mode::Blocked),
+            "oxidized-way-blocked" => mode(Mode::Blocked { moved: false }),
+            "oxidized-way-blocked-door-moved" => mode(Mode::Blocked { moved: true }),
             "oxidized-bound-locally" => mode(Mode::BoundLocally),
             "oxidized-stopped" => self.host.set_unit(OXIDIZED, UnitState::Stopped),
             "oxidized-auto-restart" => {
@@ -222,7 +226,7 @@ impl Shared {
     fn answer_locally(&self) -> Locally {
         match self.mode() {
             _ if !self.host.unit_running(OXIDIZED) => Locally::Closed,
-            Mode::Loading => Locally::Closed,
+            Mode::Loading | Mode::Blocked { moved: true } => Locally::Closed,
             Mode::Frozen(_) => Locally::Silent,
             Mode::HostDenied => Locally::Answers(403),
             Mode::Prefix => Locally::Answers(404),
@@ -234,13 +238,13 @@ impl Shared {
         let running = self.host.unit_running(OXIDIZED);
         // A proxy answers whoever runs behind it.
         let proxied = matches!(self.mode(), Mode::ProxyLogin | Mode::ProxyUpstream);
-        if self.mode() != Mode::Blocked && !proxied {
+        if !matches!(self.mode(), Mode::Blocked { .. }) && !proxied {
             let closed = matches!(self.mode(), Mode::Loading | Mode::BoundLocally);
             if !running || closed {
                 return;
             }
         }
-        if let Mode::Frozen(_) | Mode::Blocked = self.mode() {
+        if let Mode::Frozen(_) | Mode::Blocked { .. } = self.mode() {
             swallow(&mut stream).await;
             return;
         }
@@ -324,7 +328,7 @@ impl Shared {
         if !self.host.unit_running(EXPORTER) {
             return;
         }
-        if matches!(self.mode(), Mode::Frozen(_) | Mode::Locked | Mode::Blocked) {
+        if matches!(self.mode(), Mode::Frozen(_) | Mode::Locked | Mode::Blocked { .. }) {
             // It has no time limit: it hangs with Oxidized. What is dropped on the way is dropped.
             swallow(&mut stream).await;
             return;

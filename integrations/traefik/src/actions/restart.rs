@@ -142,9 +142,9 @@ impl Restart {
         let seen = self.look(look).await?;
         let verdict = judge(&seen);
         if matches!(verdict, Precondition::Holds(_)) && !seen.ping.spoke() {
-            let (answers, how) = self.host.answers(&self.client.host_service, look).await?;
-            if answers {
-                let reason = format!("{how}: the way to it is blocked, not the process");
+            let at_home = self.host.answers(&self.client.host_service, look).await?;
+            let silent = matches!(seen.ping, Answer::Timeout | Answer::Unreachable);
+            if let Some(reason) = at_home.against_restart(silent) {
                 return Ok(Precondition::Fails(reason));
             }
         }

@@ -99,6 +99,13 @@ pub(super) const FAULTS: &[Fault] = &[
         ending: Ending::HandedOver,
     },
     Fault {
+        id: "traefik-way-blocked-door-moved",
+        alert: DOWN,
+        title: "A firewall drops what we ask, and at home ping has moved to another port",
+        cause: "own-address-wrong",
+        ending: Ending::HandedOver,
+    },
+    Fault {
         id: "traefik-wedged-file-broken",
         alert: DOWN,
         title: "Traefik hangs while its dynamic file is broken: a restart would lose all routes",

@@ -57,6 +57,11 @@ impl Shared {
             "traefik-killed" => self.host.set_unit(TRAEFIK, UnitState::Failed(Failure::OomKill)),
             "traefik-wedged" => self.wedge(),
             "traefik-way-blocked" => self.lock().blocked = true,
+            "traefik-way-blocked-door-moved" => {
+                let mut state = self.lock();
+                state.blocked = true;
+                state.moved = true;
+            }
             "traefik-wedged-file-broken" => {
                 self.write_broken();
                 self.wedge();
@@ -106,6 +111,7 @@ impl Shared {
             state.file = DynamicFile::Good(healthy(&state.urls));
             state.wedged = None;
             state.blocked = false;
+            state.moved = false;
         }
         for unit in [TRAEFIK, BEHIND[0], BEHIND[2], BEHIND[3]] {
             if !self.host.unit_running(unit) {

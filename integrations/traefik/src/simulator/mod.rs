@@ -76,6 +76,7 @@ impl SimulatorFactory for Factory {
             pid: None,
             wedged: None,
             blocked: false,
+            moved: false,
             pages: [Page::default(); 4],
             urls,
         };
@@ -126,6 +127,8 @@ struct State {
     wedged: Option<u32>,
     /// Whether what comes from elsewhere is dropped.
     blocked: bool,
+    /// Whether it answers its own host elsewhere than is known here.
+    moved: bool,
     pages: [Page; 4],
     urls: Vec<String>,
 }
@@ -201,6 +204,7 @@ impl Shared {
         let state = self.lock();
         match state.process {
             None => Locally::Closed,
+            Some(_) if state.moved => Locally::Closed,
             Some(_) if state.is_wedged() => Locally::Silent,
             Some(_) => Locally::Answers(200),
         }
