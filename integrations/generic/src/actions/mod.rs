@@ -1,8 +1,7 @@
-//! The actions: one file each, and what they share in `change`.
+//! The actions: what they declare in `service`, how they are done in `change`.
 
 mod change;
-mod service_restart;
-mod service_start;
+mod service;
 
 use std::sync::Arc;
 
@@ -11,18 +10,20 @@ use paramedic_integration::Kit;
 
 use crate::host::{ActingHost, Host};
 use crate::probes::service_param;
-use change::Change;
+use change::{Change, Verb};
+use service::ServiceAction;
 
 /// What every action declares.
 pub(crate) fn signatures() -> Vec<ActionSignature> {
-    vec![service_start::signature(), service_restart::signature()]
+    vec![service::start(), service::restart()]
 }
 
 /// Adds the actions of `host` to `kit`.
 pub(crate) fn add(kit: Kit, host: &Arc<Host>, acting: ActingHost) -> Kit {
     let change = Arc::new(Change { host: host.clone(), acting });
-    kit.with_action("service-start", service_start::ServiceStart(change.clone()))
-        .with_action("service-restart", service_restart::ServiceRestart(change))
+    let start = ServiceAction { verb: Verb::Start, change: change.clone() };
+    let restart = ServiceAction { verb: Verb::Restart, change };
+    kit.with_action("service-start", start).with_action("service-restart", restart)
 }
 
 /// Lets a step start what a person stopped.

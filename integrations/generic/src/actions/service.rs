@@ -1,4 +1,4 @@
-//! Starts a service that is not running.
+//! Starting and restarting a service: what each declares. How they do it stands in `change`.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use paramedic_model::{BoxFuture, TimeMs};
 use super::change::{Change, Verb};
 use super::{PRIVILEGE, params};
 
-pub(super) fn signature() -> ActionSignature {
+pub(super) fn start() -> ActionSignature {
     ActionSignature {
         name: "service-start",
         summary: "Starts a service that is not running",
@@ -26,15 +26,33 @@ pub(super) fn signature() -> ActionSignature {
     }
 }
 
-pub(super) struct ServiceStart(pub(super) Arc<Change>);
+pub(super) fn restart() -> ActionSignature {
+    ActionSignature {
+        name: "service-restart",
+        summary: "Stops a service and starts it again; starts it where it does not run",
+        params: params(),
+        risk: Risk::Medium,
+        privilege: PRIVILEGE,
+        precondition: "As for service-start, except that the service may run",
+        blast_radius: "The service itself where it runs: what it serves is interrupted",
+        verification: "Another process than before has been active for 5 s",
+        undo: "Cannot be undone: connections that broke stay broken",
+    }
+}
 
-impl Action for ServiceStart {
+/// Asks one thing of a service.
+pub(super) struct ServiceAction {
+    pub verb: Verb,
+    pub change: Arc<Change>,
+}
+
+impl Action for ServiceAction {
     fn precondition<'a>(
         &'a self,
         args: &'a Args,
         _look: Look,
     ) -> BoxFuture<'a, Result<Precondition, ProbeError>> {
-        Box::pin(self.0.precondition(Verb::Start, args))
+        Box::pin(self.change.precondition(self.verb, args))
     }
 
     fn blast_radius<'a>(
@@ -42,11 +60,11 @@ impl Action for ServiceStart {
         args: &'a Args,
         _look: Look,
     ) -> BoxFuture<'a, Result<BlastRadius, ProbeError>> {
-        Box::pin(self.0.blast_radius(Verb::Start, args))
+        Box::pin(self.change.blast_radius(self.verb, args))
     }
 
     fn act<'a>(&'a self, args: &'a Args, _look: Look) -> BoxFuture<'a, Result<Acted, ActionError>> {
-        Box::pin(self.0.act(Verb::Start, args))
+        Box::pin(self.change.act(self.verb, args))
     }
 
     fn happened<'a>(
@@ -55,6 +73,6 @@ impl Action for ServiceStart {
         intended: TimeMs,
         _look: Look,
     ) -> BoxFuture<'a, Result<Happened, ProbeError>> {
-        Box::pin(self.0.happened(args, intended))
+        Box::pin(self.change.happened(args, intended))
     }
 }
