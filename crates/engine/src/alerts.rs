@@ -9,8 +9,10 @@ use paramedic_model::{Labels, Series, TimeMs};
 use paramedic_promql::{EvalOptions, Source};
 use paramedic_rules::{Alert, AlertEvent, Change, Context, Group, Health, State, Store};
 use paramedic_samples::{Commit, Window};
+use tokio::time::Instant;
 
 use crate::restore;
+use crate::vitals::RuleVitals;
 
 /// All groups.
 pub(crate) struct Alerts {
@@ -20,6 +22,7 @@ pub(crate) struct Alerts {
     external_url: String,
     /// When the row of each group was last written.
     kept: BTreeMap<String, TimeMs>,
+    vitals: RuleVitals,
 }
 
 /// How much of the time that an alert has waited a crash may cost.
@@ -61,12 +64,24 @@ impl Alerts {
                 restore::restore(group, row, now);
             }
         }
-        Self { groups, options, external_labels, external_url, kept: BTreeMap::new() }
+        Self {
+            groups,
+            options,
+            external_labels,
+            external_url,
+            kept: BTreeMap::new(),
+            vitals: RuleVitals::default(),
+        }
     }
 
     /// The groups.
     pub fn groups(&self) -> &[Group] {
         &self.groups
+    }
+
+    /// What rounds cost.
+    pub fn vitals(&self) -> &RuleVitals {
+        &self.vitals
     }
 
     /// The settings of expressions.
@@ -97,7 +112,9 @@ impl Alerts {
                 external_labels: &self.external_labels,
                 external_url: &self.external_url,
             };
+            let (began, previous) = (Instant::now(), group.evaluated_at());
             let round = group.evaluate(&mut Rows(window), at, &context);
+            self.vitals.count(group, previous, &round, began.elapsed());
             for (rule, reason) in &round.failures {
                 let name = group.rules()[*rule].rule().name();
                 tracing::warn!(group = group.name(), rule = name, "evaluation failed: {reason}");

@@ -21,6 +21,7 @@ use crate::handle::{Command, Done, Handle, Input, Verb};
 use crate::pages::Pages;
 use crate::signal::{Gone, why_gone};
 use crate::systems::Systems;
+use crate::vitals::{IngestVitals, RuleVitals};
 
 /// How many inputs may wait before those who send them wait too.
 const QUEUE_MAX: usize = 1024;
@@ -89,6 +90,7 @@ pub struct Engine {
     /// When the newest collection of each target that has ended began.
     read_at: BTreeMap<String, TimeMs>,
     pub(crate) window: Window,
+    ingest: IngestVitals,
     pub(crate) alerts: Alerts,
     pub(crate) pages: Pages,
     pub(crate) policy: Policy,
@@ -169,6 +171,7 @@ impl Engine {
             targets: setup.targets.into_iter().map(|target| (target.id(), target)).collect(),
             read_at: BTreeMap::new(),
             window,
+            ingest: IngestVitals::default(),
             alerts,
             pages: setup.pages,
             policy: setup.policy,
@@ -298,6 +301,7 @@ impl Engine {
         *newest = scraped.at;
         let id = TargetId::from(scraped.target.as_str());
         let commit = self.window.commit_target(&id, scraped.at, &scraped.series);
+        self.ingest.count(&commit);
         self.alerts.changed(&commit.changed, scraped.at);
         self.awaited.remove(&scraped.target);
         if commit.rejected.total() > 0 {
@@ -329,6 +333,7 @@ impl Engine {
     fn append(&mut self, series: &[WrittenSeries], now: TimeMs) -> Commit {
         let (mut commit, unlogged) = self.window.batch(|window| append_to(window, series));
         commit.unlogged = commit.unlogged.or(unlogged);
+        self.ingest.count(&commit);
         self.alerts.changed(&commit.changed, now);
         commit
     }
@@ -648,6 +653,16 @@ impl Engine {
     /// The recent samples.
     pub fn window(&self) -> &Window {
         &self.window
+    }
+
+    /// What evaluating rules took since the start.
+    pub fn rule_vitals(&self) -> &RuleVitals {
+        self.alerts.vitals()
+    }
+
+    /// What came in since the start.
+    pub fn ingest_vitals(&self) -> &IngestVitals {
+        &self.ingest
     }
 
     /// The settings of expressions.

@@ -29,6 +29,7 @@ mod pursue;
 mod restore;
 mod signal;
 mod systems;
+mod vitals;
 mod work;
 
 pub use engine::{Engine, EngineError, Setup};
@@ -36,6 +37,7 @@ pub use handle::{Command, Handle, Stopped, Verb};
 pub use pages::{Page, Pages};
 pub use plot::{Plot, PlotSeries};
 pub use systems::{Systems, Unusable, Watched};
+pub use vitals::{GroupVitals, IngestVitals, RuleVitals};
 
 /// A time in which nothing is changed: a change freeze, or maintenance.
 #[derive(Debug, Clone, PartialEq, Eq)]
