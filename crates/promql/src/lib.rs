@@ -33,6 +33,7 @@ mod ast;
 mod columnar;
 mod duration;
 mod eval;
+mod explain;
 mod functions;
 mod histogram;
 mod lex;
@@ -53,6 +54,7 @@ pub use ast::{
 };
 pub use columnar::SelectorCache;
 pub use duration::DurationExpr;
+pub use explain::{ELEMENTS_MAX, Explanation, Held, Part, PartValue};
 pub use functions::{FUNCTIONS, Function};
 pub use histogram::{Bucket, all_buckets};
 pub use matcher::{MatchOp, Matcher};

@@ -8,6 +8,8 @@ mod conformance;
 mod corpus;
 /// Random expressions beside a real Prometheus.
 mod differential;
+/// Why an expression is empty.
+mod explain;
 /// Native histograms in scripts: how they are stored, and when two are equal.
 mod histograms;
 /// What nobody should write, and what nobody should measure.
