@@ -24,6 +24,7 @@ mod life;
 mod restore;
 mod schedule;
 mod send;
+mod why;
 mod yaml;
 
 pub use alert::{ALERT_NAME, Alert, AlertEvent};
@@ -34,3 +35,4 @@ pub use life::{Change, RESOLVED_RETENTION, State, Waits, step};
 pub use restore::{GroupSnapshot, Restore, RuleSnapshot};
 pub use schedule::{DATA_PACE, Schedule};
 pub use send::Outgoing;
+pub use why::{Spell, Verdict, Why};

@@ -15,5 +15,8 @@ mod sending;
 /// Rule files that people publish all load.
 mod corpus;
 
+/// Why an alert fires at a moment, or does not.
+mod why;
+
 /// Samples in memory, and scripts that drive a group through time.
 mod support;
