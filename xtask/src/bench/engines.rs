@@ -1,4 +1,7 @@
 //! The engines: how each is told what to do, started, and asked about itself.
+//!
+//! All are given the same: targets, scrape interval, rules, retention, loopback. Beyond that each runs
+//! with its defaults.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -10,11 +13,14 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 use super::exporter::Exporter;
+use super::scrape::Rounds;
 use super::{http, process};
 use crate::peers;
 
 /// How often groups of rules run.
 pub const RULE_INTERVAL_S: u64 = 15;
+/// How long samples are kept: the day that is backfilled, and what comes while it is asked for.
+const RETENTION: &str = "25h";
 
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -27,26 +33,10 @@ pub enum Engine {
     Victoria,
 }
 
-/// One engine on one port, with its files.
-pub struct Setup {
-    pub engine: Engine,
-    pub program: PathBuf,
-    pub folder: PathBuf,
-    pub address: SocketAddr,
-}
-
-/// What rules cost since the start, where the engine says.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Rounds {
-    /// Seconds that evaluation took.
-    pub seconds: f64,
-    /// Evaluations of groups.
-    pub groups: f64,
-    /// Those that did not happen because the one before was not done.
-    pub missed: f64,
-}
-
 impl Engine {
+    /// All, in the order in which they are started and asked.
+    pub const ALL: [Self; 3] = [Self::Ours, Self::Prometheus, Self::Victoria];
+
     /// As results and the command line call it.
     pub fn name(self) -> &'static str {
         match self {
@@ -58,24 +48,34 @@ impl Engine {
 
     /// Why it is left out, where it is.
     pub fn absent(self) -> Option<&'static str> {
+        let missing = |program, reason| (!peers::is_here(program)).then_some(reason);
         match self {
             Self::Ours => None,
-            Self::Prometheus => {
-                (!peers::is_here("prometheus")).then_some("prometheus is not on PATH")
-            }
-            Self::Victoria if !peers::is_here("victoria-metrics") => {
-                Some("victoria-metrics is not on PATH")
-            }
-            Self::Victoria => Some("victoria-metrics is here, but nothing drives it yet"),
+            Self::Prometheus => missing("prometheus", "prometheus is not on PATH"),
+            Self::Victoria => missing("victoria-metrics", "victoria-metrics is not on PATH")
+                .or_else(|| missing("vmalert", "vmalert is not on PATH")),
         }
     }
 }
 
+/// One engine on its ports, with its files.
+pub struct Setup {
+    pub engine: Engine,
+    pub program: PathBuf,
+    pub folder: PathBuf,
+    pub address: SocketAddr,
+    /// Of the program that runs the rules, where it is one of its own.
+    alerting: SocketAddr,
+}
+
 impl Setup {
-    /// Chooses a free port.
+    /// Chooses free ports.
     pub fn new(engine: Engine, program: PathBuf, folder: PathBuf) -> Result<Self> {
-        let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
-        Ok(Self { engine, program, folder, address })
+        let free = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+        // Both are held until both are known, so that they differ.
+        let (one, other) = (free()?, free()?);
+        let (address, alerting) = (one.local_addr()?, other.local_addr()?);
+        Ok(Self { engine, program, folder, address, alerting })
     }
 
     fn config(&self) -> PathBuf {
@@ -94,11 +94,13 @@ impl Setup {
         every_s: u64,
         rules: &[PathBuf],
     ) -> Result<()> {
-        let mut text = format!(
-            "global:\n  scrape_interval: {every_s}s\n  scrape_timeout: {every_s}s\n  evaluation_interval: {RULE_INTERVAL_S}s\n"
-        );
-        if !rules.is_empty() {
-            text.push_str("rule_files:\n");
+        let mut text =
+            format!("global:\n  scrape_interval: {every_s}s\n  scrape_timeout: {every_s}s\n");
+        if self.engine != Engine::Victoria {
+            let _ = writeln!(text, "  evaluation_interval: {RULE_INTERVAL_S}s");
+            if !rules.is_empty() {
+                text.push_str("rule_files:\n");
+            }
             for path in rules {
                 let _ = writeln!(text, "- {}", path.display());
             }
@@ -113,7 +115,7 @@ impl Setup {
             let _ = write!(
                 text,
                 "shipped: {{ rules: false, runbooks: false }}\nserver: {{ listen: \"{}\", remote_write: true }}\n\
-                 data_dir: {}\nretention: 25h\n",
+                 data_dir: {}\nretention: {RETENTION}\n",
                 self.address,
                 self.data().display()
             );
@@ -121,21 +123,53 @@ impl Setup {
         fs::write(self.config(), text).context("write a configuration")
     }
 
-    /// How it is started.
+    /// How what scrapes and answers queries is started.
     pub fn command(&self) -> Command {
         let mut command = process::program(&self.program);
+        let (config, data) = (self.config(), self.data());
+        let (config, data, address) = (config.display(), data.display(), self.address);
         match self.engine {
             Engine::Ours => {
-                command.arg("serve").arg("--config").arg(self.config()).args(["--log", "warn"]);
+                command.arg("serve").arg("--config").arg(self.config()).args(["--log", "error"]);
             }
-            Engine::Prometheus | Engine::Victoria => {
-                command.arg(format!("--config.file={}", self.config().display()));
-                command.arg(format!("--storage.tsdb.path={}", self.data().display()));
-                command.arg(format!("--web.listen-address={}", self.address));
-                command.args(["--web.enable-remote-write-receiver", "--log.level=warn"]);
+            Engine::Prometheus => {
+                command.arg(format!("--config.file={config}"));
+                command.arg(format!("--storage.tsdb.path={data}"));
+                command.arg(format!("--storage.tsdb.retention.time={RETENTION}"));
+                command.arg(format!("--web.listen-address={address}"));
+                // Off by default; the day before the start comes by it.
+                command.args(["--web.enable-remote-write-receiver", "--log.level=error"]);
+            }
+            Engine::Victoria => {
+                command.arg(format!("-promscrape.config={config}"));
+                command.arg(format!("-storageDataPath={data}"));
+                command.arg(format!("-retentionPeriod={RETENTION}"));
+                command.arg(format!("-httpListenAddr={address}"));
+                command.arg("-loggerLevel=ERROR");
             }
         }
         command
+    }
+
+    /// How what runs the rules is started, where that is a program of its own.
+    pub fn alerting_command(&self, rules: &[PathBuf]) -> Result<Option<Command>> {
+        if self.engine != Engine::Victoria || rules.is_empty() {
+            return Ok(None);
+        }
+        // It insists on a notifier, and is content with none in a list; the others send nothing either.
+        let notifiers = self.folder.join("notifiers.yml");
+        fs::write(&notifiers, "static_configs: []\n")?;
+        let mut command = process::program("vmalert");
+        command.args(rules.iter().map(|path| format!("-rule={}", path.display())));
+        command.arg(format!("-notifier.config={}", notifiers.display()));
+        command.arg(format!("-datasource.url=http://{}", self.address));
+        command.arg(format!("-remoteWrite.url=http://{}", self.address));
+        command.arg(format!("-evaluationInterval={RULE_INTERVAL_S}s"));
+        command.arg(format!("-httpListenAddr={}", self.alerting));
+        // What it cannot read is counted as failed evaluations rather than refused as a whole.
+        command.args(["-rule.validateTemplates=false", "-rule.validateExpressions=false"]);
+        command.arg("-loggerLevel=FATAL");
+        Ok(Some(command))
     }
 
     /// The token for remote write, where one is needed.
@@ -152,13 +186,16 @@ impl Setup {
 
     /// Its own account of evaluation; `None` where it gives none.
     pub fn rounds(&self) -> Option<Rounds> {
-        let answer = http::get(self.address, "/metrics", Duration::from_secs(20)).ok()?;
-        let metric = |name: &str| (answer.status == 200).then(|| sum(&answer.body, name)).flatten();
-        Some(Rounds {
-            seconds: metric("prometheus_rule_group_duration_seconds_sum")?,
-            groups: metric("prometheus_rule_group_duration_seconds_count")?,
-            missed: metric("prometheus_rule_group_iterations_missed_total").unwrap_or(0.0),
-        })
+        let address = match self.engine {
+            Engine::Ours | Engine::Prometheus => self.address,
+            Engine::Victoria => self.alerting,
+        };
+        let answer = http::get(address, "/metrics", Duration::from_secs(20)).ok()?;
+        match self.engine {
+            _ if answer.status != 200 => None,
+            Engine::Ours | Engine::Prometheus => Rounds::of_prometheus(&answer.body),
+            Engine::Victoria => Rounds::of_vmalert(&answer.body),
+        }
     }
 }
 
@@ -171,26 +208,4 @@ pub fn version(program: &Path) -> String {
     let text = String::from_utf8_lossy(&text);
     let line = text.lines().next().unwrap_or_default();
     line.split(" (").next().unwrap_or_default().trim().to_owned()
-}
-
-/// The sum of a metric over its series in an exposition; `None` where it is not there.
-fn sum(text: &str, name: &str) -> Option<f64> {
-    let values = text.lines().filter_map(|line| {
-        let rest = line.strip_prefix(name)?;
-        if !rest.starts_with(['{', ' ']) {
-            return None;
-        }
-        rest.rsplit_once(' ')?.1.parse::<f64>().ok()
-    });
-    values.fold(None, |sum, value| Some(sum.unwrap_or(0.0) + value))
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn a_metric_is_summed_over_its_series() {
-        let text = "# HELP a x\na{g=\"1 }\"} 2\na{g=\"2\"} 3.5\nab 7\n";
-        assert_eq!(super::sum(text, "a"), Some(5.5));
-        assert_eq!(super::sum(text, "b"), None);
-    }
 }

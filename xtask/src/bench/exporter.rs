@@ -17,8 +17,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 
-use super::clock;
-
 /// How many series one host has.
 pub const SERIES_PER_HOST: usize = 100;
 /// How many hosts one target speaks for.
@@ -249,11 +247,12 @@ struct State {
 }
 
 impl Exporter {
-    /// Listens with as many targets as `series` series need, rounded up to whole hosts.
-    pub fn start(series: usize) -> Result<Self> {
+    /// Listens with as many targets as `series` series need, rounded up to whole hosts. Exporters
+    /// with one `started` serve the same at the same time.
+    pub fn start(series: usize, started: Instant) -> Result<Self> {
         let hosts = series.div_ceil(SERIES_PER_HOST);
         let state = Arc::new(State {
-            started: clock::now(),
+            started,
             samples: AtomicU64::new(0),
             scrapes: AtomicU64::new(0),
             ended: AtomicBool::new(false),

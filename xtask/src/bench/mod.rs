@@ -1,50 +1,58 @@
 //! `cargo xtask bench`: the engine against the real ones, on loopback, fed the same.
 //!
 //! ```text
-//! exporter --scrapes--> engine (one at a time) <--queries-- measure --> table, benches/results
+//! exporter --scrapes--> engines (side by side) <--queries-- measure --> table, benches/results
 //! ```
 //!
-//! Each engine runs once per set of rules, in an empty folder. The first run also backfills a day,
-//! asks the queries, and restarts. An engine that cannot do a part has no figure there and a note;
-//! the rest is measured all the same.
+//! An engine that cannot do a part has no figure there and a note; the rest is measured all the same.
+//! What a size goes through stands in `run`, the bar in `bar`, what is measured in `table`.
 
 mod backfill;
+mod bar;
 mod clock;
+mod contestant;
 mod engines;
 mod exporter;
 mod http;
+mod inprocess;
 mod process;
 mod queries;
 mod report;
 mod result;
 mod rules;
 mod run;
+mod scrape;
 mod table;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
 
-use self::engines::{Engine, RULE_INTERVAL_S};
+use self::bar::BAR_SERIES;
+use self::engines::Engine;
 use self::process::Workshop;
-use self::result::ResultFile;
+use self::result::{ResultFile, SizeResult};
 use self::rules::Rules;
 use crate::root;
 
-/// From so many series on, scrapes come every 15 s rather than every 5 s.
+/// From so many series on, scrapes come every 15 s rather than every 5 s, and engines run one at a time.
 const SLOW_FROM: usize = 1_000_000;
 
 /// What to measure.
 #[derive(Subcommand)]
 pub enum BenchTask {
-    /// Compare ours with Prometheus over HTTP: latency, CPU time, memory, disk, restart.
+    /// Compare ours with Prometheus and VictoriaMetrics: latency, CPU time, memory, disk, restart.
     ///
-    /// Example: cargo xtask bench engine --series 10000 --minutes 2
+    /// Takes 10,000, 100,000 and 1,000,000 series in about 40 minutes on two cores; the bar is judged
+    /// at 100,000. Measure on a machine that does nothing else.
+    ///
+    /// Example: cargo xtask bench engine --series 100000
     Engine(EngineArgs),
     /// Time expressions in process, without HTTP and scrapes.
     Promql,
-    /// Write docs/performance.md from the newest result files.
+    /// Write docs/performance.md from the newest result file.
     Report,
 }
 
@@ -52,19 +60,23 @@ pub enum BenchTask {
 #[derive(Args)]
 pub struct EngineArgs {
     /// How many series the exporter has.
-    #[arg(long, default_value_t = 100_000)]
-    series: usize,
-    /// How long each set of rules is looked at.
-    #[arg(long, default_value_t = 3.0)]
-    minutes: f64,
+    #[arg(long, value_delimiter = ',', default_values_t = [10_000, 100_000, 1_000_000])]
+    series: Vec<usize>,
+    /// How long each set of rules is watched, in minutes; else as the number of series asks for.
+    #[arg(long)]
+    minutes: Option<f64>,
+    /// How long engines are watched without rules before they are asked, in minutes; else as the
+    /// number of series asks for.
+    #[arg(long)]
+    minutes_idle: Option<f64>,
     /// Sets of rules; `none` is always first.
     #[arg(long, value_delimiter = ',', default_values = ["none", "960", "2960"])]
     rules: Vec<Rules>,
-    /// One engine; else all that are here.
-    #[arg(long)]
-    only: Option<Engine>,
+    /// Only these engines; else all that are here.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<Engine>,
     /// 2,000 series, half a minute, `none` and `960`: does it work at all? Not kept as a result.
-    #[arg(long, conflicts_with_all = ["series", "minutes", "rules"])]
+    #[arg(long, conflicts_with_all = ["series", "minutes", "minutes_idle", "rules"])]
     quick: bool,
     /// Our program, already built.
     #[arg(long, value_name = "PATH")]
@@ -80,14 +92,39 @@ pub struct EngineArgs {
     out: Option<PathBuf>,
 }
 
+/// How long things take at one size.
+#[derive(Clone, Copy)]
+struct Pace {
+    minutes_idle: f64,
+    minutes_rules: f64,
+    query_budget_s: u64,
+    restarts: usize,
+}
+
+/// What makes the whole of the default run fit into about 40 minutes. At the size of the bar the
+/// time without rules fills the windows of five minutes that queries look at.
+fn pace(series: usize) -> Pace {
+    let quick = Pace { minutes_idle: 0.5, minutes_rules: 0.5, query_budget_s: 2, restarts: 1 };
+    let small = Pace { minutes_idle: 1.5, minutes_rules: 1.0, query_budget_s: 6, restarts: 5 };
+    match series {
+        0..10_000 => quick,
+        10_000..BAR_SERIES => small,
+        BAR_SERIES..SLOW_FROM => {
+            Pace { minutes_idle: 5.0, minutes_rules: 2.0, query_budget_s: 15, restarts: 5 }
+        }
+        _ => Pace { minutes_idle: 1.5, minutes_rules: 1.0, query_budget_s: 6, restarts: 1 },
+    }
+}
+
 /// Runs a task.
 pub fn run(task: BenchTask) -> Result<()> {
     let results = root().join("benches/results");
     match task {
         BenchTask::Engine(args) => engine(args, &results),
         BenchTask::Promql => {
-            let example = ["run", "--release", "-p", "paramedic-promql", "--example"];
-            crate::run("cargo", &[&example[..], &["columnar_bench"]].concat())
+            let command = inprocess::command(&[]);
+            let command: Vec<&str> = command.iter().map(String::as_str).collect();
+            crate::run("cargo", &command)
         }
         BenchTask::Report => report::write(&results, &root().join("docs/performance.md")),
     }
@@ -95,59 +132,83 @@ pub fn run(task: BenchTask) -> Result<()> {
 
 fn engine(mut args: EngineArgs, results: &Path) -> Result<()> {
     if args.quick {
-        (args.series, args.minutes) = (2_000, 0.5);
-        args.rules = vec![Rules::None, Rules::Published];
+        args.series = vec![2_000];
+        args.rules = vec![Rules::Published];
     }
-    if args.series == 0 || !args.minutes.is_finite() || args.minutes < 0.25 {
-        bail!("--series must be at least 1, and --minutes at least 0.25: one round of the rules");
+    let is_time = |minutes: f64| minutes.is_finite() && minutes >= 0.25;
+    let minutes = [args.minutes, args.minutes_idle];
+    if args.series.contains(&0) || !minutes.into_iter().flatten().all(is_time) {
+        bail!("--series must be at least 1, and minutes at least 0.25: one round of the rules");
     }
-    args.rules.retain(|rules| *rules != Rules::None);
-    args.rules.insert(0, Rules::None);
-    let interval_s = if args.series >= SLOW_FROM { 15 } else { 5 };
-    let corpus = args.corpus.clone().unwrap_or_else(|| root().join("../shared/corpus"));
-    let mut file = ResultFile::new(args.series, interval_s, RULE_INTERVAL_S, args.minutes);
-    let mut workshop = Workshop::open()?;
-    let all = [Engine::Ours, Engine::Prometheus, Engine::Victoria];
-    for engine in all.into_iter().filter(|engine| args.only.is_none_or(|only| only == *engine)) {
-        if let Some(reason) = engine.absent() {
-            eprintln!("bench: {} is left out: {reason}", engine.name());
+    let mut file = ResultFile::new();
+    let mut engines = Vec::new();
+    for engine in Engine::ALL {
+        if !args.only.is_empty() && !args.only.contains(&engine) {
             continue;
         }
+        match engine.absent() {
+            None => engines.push((engine, program(engine, &args)?)),
+            Some(reason) => leave_out(&mut file, &format!("{}: {reason}", engine.name())),
+        }
+    }
+    if engines.is_empty() {
+        bail!("no engine is here");
+    }
+    let mut workshop = Workshop::open()?;
+    for &series in &args.series {
+        let pace = pace(series);
+        let mut engines = engines.clone();
+        if series >= SLOW_FROM && args.only.is_empty() && engines.len() > 2 {
+            engines.retain(|(engine, _)| *engine != Engine::Victoria);
+            leave_out(&mut file, &format!("victoria at {series} series: for the time it takes"));
+        }
         let plan = run::Plan {
-            engine,
-            program: program(engine, &args)?,
-            series: args.series,
-            interval_s,
-            minutes: args.minutes,
-            corpus: corpus.clone(),
+            series,
+            interval_s: if series >= SLOW_FROM { 15 } else { 5 },
+            engines,
+            sets: args.rules.clone(),
+            minutes_idle: args.minutes_idle.unwrap_or(pace.minutes_idle),
+            minutes_rules: args.minutes.unwrap_or(pace.minutes_rules),
+            query_budget: Duration::from_secs(pace.query_budget_s),
+            restarts: pace.restarts,
+            corpus: args.corpus.clone().unwrap_or_else(|| root().join("../shared/corpus")),
         };
-        let measured = plan.measure(&args.rules, &mut workshop);
-        let measured = measured.with_context(|| format!("could not measure {}", engine.name()))?;
-        file.engines.insert(engine.name().to_owned(), measured);
-    }
-    if file.engines.is_empty() {
-        bail!("no engine was measured");
-    }
-    note_differences(&mut file);
-    println!("{}", table::render(&file));
-    for (name, engine) in &file.engines {
-        for note in &engine.notes {
-            println!("{name}: {note}");
+        let mut size = plan.measure(&mut workshop)?;
+        if series == BAR_SERIES {
+            compare_in_process(&mut size);
+        }
+        note_differences(&mut size);
+        println!("{series} series\n\n{}", table::render(&size));
+        for (name, engine) in &size.engines {
+            engine.notes.iter().for_each(|note| println!("{name}: {note}"));
+        }
+        file.add(size);
+        // After each size, so that what was measured outlives a run that does not end.
+        match &args.out {
+            Some(path) => file.save(path)?,
+            None if args.quick => {}
+            None => file.save(&file.path(results))?,
         }
     }
-    match args.out {
-        Some(path) => file.save(&path),
-        None if args.quick => Ok(()),
-        None => {
-            let path = file.path(results);
-            file.save(&path)
-        }
+    file.notes.iter().for_each(|note| println!("{note}"));
+    let bars = file.sizes.iter().filter_map(table::score);
+    for [reached, missed, unknown] in bars {
+        println!("bars: {reached} reached, {missed} not reached, {unknown} not measured");
     }
+    Ok(())
+}
+
+fn leave_out(file: &mut ResultFile, what: &str) {
+    let note = format!("left out: {what}");
+    say(&note);
+    file.notes.push(note);
 }
 
 fn program(engine: Engine, args: &EngineArgs) -> Result<PathBuf> {
-    if engine != Engine::Ours {
-        return Ok(engine.name().into());
+    match engine {
+        Engine::Ours => {}
+        Engine::Prometheus => return Ok("prometheus".into()),
+        Engine::Victoria => return Ok("victoria-metrics".into()),
     }
     if let Some(path) = &args.ours {
         return path.canonicalize().with_context(|| path.display().to_string());
@@ -164,23 +225,35 @@ fn program(engine: Engine, args: &EngineArgs) -> Result<PathBuf> {
     Ok(path)
 }
 
+/// Ours in the example program, Prometheus by its own account, over 30,000 rows both.
+fn compare_in_process(size: &mut SizeResult) {
+    say("the comparison in process");
+    let key = "in_process.compare_ms";
+    let prometheus = size.get("prometheus", "query.compare-empty.inner_ms");
+    if let Some((engine, ms)) = size.engines.get_mut("prometheus").zip(prometheus) {
+        engine.measures.insert(key.to_owned(), ms);
+    }
+    let Some(engine) = size.engines.get_mut("ours") else { return };
+    match inprocess::comparison_ms() {
+        Ok(ms) => drop(engine.measures.insert(key.to_owned(), ms)),
+        Err(error) => engine.notes.push(format!("in process: {error:#}")),
+    }
+}
+
 /// Figures of answers that differ are worth nothing: says so.
-fn note_differences(file: &mut ResultFile) {
-    let rows = |file: &ResultFile, name: &str, query: &str| {
-        file.engines.get(name)?.measures.get(&format!("query.{query}.rows")).copied()
-    };
+fn note_differences(size: &mut SizeResult) {
     for query in &queries::QUERIES {
-        let both = rows(file, "ours", query.name).zip(rows(file, "prometheus", query.name));
-        if let Some((ours, theirs)) = both.filter(|(ours, theirs)| ours != theirs) {
-            let note = format!("`{}` has {ours} elements here, {theirs} in Prometheus", query.name);
-            if let Some(engine) = file.engines.get_mut("ours") {
-                engine.notes.push(note);
-            }
+        let key = format!("query.{}.rows", query.name);
+        let both = size.get("ours", &key).zip(size.get("prometheus", &key));
+        let Some((ours, theirs)) = both.filter(|(ours, theirs)| ours != theirs) else { continue };
+        let note = format!("`{}` has {ours} elements here, {theirs} in Prometheus", query.name);
+        if let Some(engine) = size.engines.get_mut("ours") {
+            engine.notes.push(note);
         }
     }
 }
 
 /// Says on standard error what happens now.
-fn progress(engine: Engine, what: &str) {
-    eprintln!("bench: {}: {what}", engine.name());
+fn say(what: &str) {
+    eprintln!("bench: {what}");
 }

@@ -24,7 +24,7 @@ pub fn program(path: impl AsRef<std::ffi::OsStr>) -> Command {
 /// The folder for everything a run writes, and the promise that nothing outlives the run.
 ///
 /// A shell waits at the other end of a pipe. When this process ends, however it ends, the shell reads
-/// the end of the pipe, ends the process that was running, and removes the folder.
+/// the end of the pipe, ends the processes that were running, and removes the folder.
 pub struct Workshop {
     folder: PathBuf,
     sweeper: Child,
@@ -32,8 +32,14 @@ pub struct Workshop {
 }
 
 const SWEEP: &str = r#"trap "" INT TERM HUP
-while read -r line; do pid=$line; done
-[ -n "$pid" ] && kill -9 "$pid" 2>/dev/null && sleep 1
+pids=" "
+while read -r order pid; do
+  case "$order" in
+    started) pids="$pids$pid " ;;
+    stopped) pids="${pids%% "$pid" *} ${pids#* "$pid" }" ;;
+  esac
+done
+[ -n "${pids# }" ] && kill -9 $pids 2>/dev/null && sleep 1
 rm -rf -- "$1""#;
 
 impl Workshop {
@@ -64,21 +70,21 @@ impl Workshop {
         let name = command.get_program().to_string_lossy().into_owned();
         command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
         let child = command.spawn().with_context(|| format!("start {name}"))?;
-        self.order(&child.id().to_string());
+        self.order("started", child.id());
         Ok(Process { child, log: log.to_owned() })
     }
 
     /// Ends `process` as a service manager would, and waits.
     pub fn stop(&mut self, mut process: Process) -> Result<()> {
-        let ended = process.stop();
+        let (ended, pid) = (process.stop(), process.child.id());
         drop(process);
-        self.order("");
+        self.order("stopped", pid);
         ended
     }
 
-    fn order(&mut self, line: &str) {
+    fn order(&mut self, order: &str, pid: u32) {
         if let Some(orders) = &mut self.orders {
-            let _ = writeln!(orders, "{line}");
+            let _ = writeln!(orders, "{order} {pid}");
         }
     }
 }
@@ -99,8 +105,7 @@ pub struct Process {
 impl Process {
     /// CPU time used so far, in seconds.
     pub fn cpu_seconds(&self) -> Result<f64> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        cpu_seconds(&stat).context("/proc/PID/stat is not as expected")
+        cpu_seconds_of(&self.child.id().to_string())
     }
 
     /// What it holds and held.
@@ -152,7 +157,7 @@ impl Drop for Process {
 }
 
 /// Memory of a process, in bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Memory {
     /// The most that was ever resident.
     pub peak: u64,
@@ -160,6 +165,25 @@ pub struct Memory {
     pub resident: u64,
     /// What is resident, shared pages divided by who shares them.
     pub proportional: u64,
+}
+
+impl std::ops::Add for Memory {
+    type Output = Self;
+
+    /// Of two processes that do one work. The peaks may not have been at one time.
+    fn add(self, other: Self) -> Self {
+        Self {
+            peak: self.peak + other.peak,
+            resident: self.resident + other.resident,
+            proportional: self.proportional + other.proportional,
+        }
+    }
+}
+
+/// CPU time that the process `pid`, or `self`, has used so far, in seconds.
+pub fn cpu_seconds_of(pid: &str) -> Result<f64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    cpu_seconds(&stat).context("/proc/PID/stat is not as expected")
 }
 
 /// User and system time of a line of `/proc/PID/stat`, in seconds.

@@ -3,16 +3,16 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use serde_json::Value;
 
 use super::{clock, http};
 
 /// How long one query may take.
 const TIMEOUT: Duration = Duration::from_secs(120);
-/// A query is asked so often, or as often as fits into the time.
-const ROUNDS: usize = 40;
-const ROUNDS_MIN: usize = 3;
+/// Each engine is asked so often, or as often as fits into the time.
+const ROUNDS: usize = 60;
+const ROUNDS_MIN: usize = 5;
 
 /// A query with the name that results keep.
 pub struct Query {
@@ -66,38 +66,93 @@ pub const QUERIES: [Query; 7] = [
 pub struct Latency {
     pub p50: Duration,
     pub p99: Duration,
+    /// How often it was asked.
+    pub count: usize,
     /// How many elements the answer had.
     pub rows: usize,
+    /// How long the evaluation took by the engine's own account, where it gives one: the median.
+    pub inner: Option<Duration>,
 }
 
-/// Asks `query` until it is well known, for at most about `budget`.
-pub fn measure(address: SocketAddr, query: &Query, budget: Duration) -> Result<Latency> {
-    // The first answer warms caches, and is the one that is looked into.
-    let rows = rows(&ask(address, query.expr, None)?)?;
-    let start = clock::now();
-    let mut times = Vec::new();
-    while times.len() < ROUNDS && (times.len() < ROUNDS_MIN || start.elapsed() < budget) {
-        let asked = clock::now();
-        let answer = http::get(address, &path(query.expr, None), TIMEOUT)?;
-        times.push(asked.elapsed());
-        if answer.status != 200 {
-            bail!("status {}: {}", answer.status, shortened(&answer.body));
+/// Asks all engines `query` by turns, so that whatever disturbs the machine disturbs all, until it is
+/// well known, for at most about `budget` each.
+pub fn measure(addresses: &[SocketAddr], query: &Query, budget: Duration) -> Vec<Result<Latency>> {
+    let mut asked: Vec<_> = addresses.iter().map(|address| Asked::new(*address, query)).collect();
+    for round in 0..ROUNDS {
+        for asked in &mut asked {
+            if round < ROUNDS_MIN || asked.spent < budget {
+                asked.ask(query);
+            }
         }
     }
-    Ok(Latency { p50: percentile(&mut times, 0.5), p99: percentile(&mut times, 0.99), rows })
+    asked.into_iter().map(Asked::latency).collect()
+}
+
+/// One engine while it is asked.
+struct Asked {
+    address: SocketAddr,
+    times: Vec<Duration>,
+    inner: Vec<Duration>,
+    spent: Duration,
+    /// How many elements the first answer had, or what went wrong since.
+    rows: Result<usize>,
+}
+
+impl Asked {
+    /// The first answer warms caches, and is the one that is looked into.
+    fn new(address: SocketAddr, query: &Query) -> Self {
+        let rows = ask(address, query.expr, None).and_then(|answer| rows(&answer));
+        Self { address, times: Vec::new(), inner: Vec::new(), spent: Duration::ZERO, rows }
+    }
+
+    fn ask(&mut self, query: &Query) {
+        if self.rows.is_err() {
+            return;
+        }
+        let start = clock::now();
+        let answer = http::get(self.address, &path(query.expr, None), TIMEOUT);
+        let time = start.elapsed();
+        self.spent += time;
+        match answer {
+            Ok(answer) if answer.status == 200 => {
+                self.times.push(time);
+                self.inner.extend(inner_time(&answer.body));
+            }
+            Ok(answer) => self.rows = Err(refused(&answer)),
+            Err(error) => self.rows = Err(error),
+        }
+    }
+
+    fn latency(mut self) -> Result<Latency> {
+        let inner = (!self.inner.is_empty()).then(|| percentile(&mut self.inner, 0.5));
+        let mut share = |share| percentile(&mut self.times, share);
+        let (p50, p99) = (share(0.5), share(0.99));
+        Ok(Latency { p50, p99, count: self.times.len(), rows: self.rows?, inner })
+    }
+}
+
+/// The seconds of evaluation that Prometheus tells where it is asked for `stats`.
+fn inner_time(body: &str) -> Option<Duration> {
+    let rest = body.rsplit_once("\"evalTotalTime\":")?.1;
+    let number = rest.split([',', '}']).next()?;
+    Duration::try_from_secs_f64(number.trim().parse().ok()?).ok()
+}
+
+fn refused(answer: &http::Answer) -> anyhow::Error {
+    anyhow!("status {}: {}", answer.status, shortened(&answer.body))
 }
 
 /// The answer to an instant query, at a moment or now.
 pub fn ask(address: SocketAddr, expr: &str, at_ms: Option<i64>) -> Result<Value> {
     let answer = http::get(address, &path(expr, at_ms), TIMEOUT)?;
     if answer.status != 200 {
-        bail!("status {}: {}", answer.status, shortened(&answer.body));
+        return Err(refused(&answer));
     }
     serde_json::from_str(&answer.body).context("the answer is not JSON")
 }
 
 fn path(expr: &str, at_ms: Option<i64>) -> String {
-    let mut path = format!("/api/v1/query?query={}", http::escape(expr));
+    let mut path = format!("/api/v1/query?stats=all&query={}", http::escape(expr));
     if let Some(ms) = at_ms {
         path.push_str(&format!("&time={}.{:03}", ms / 1000, ms % 1000));
     }
@@ -136,6 +191,13 @@ pub fn percentile(times: &mut [Duration], share: f64) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_time_of_evaluation_is_found_where_it_is_told() {
+        let body = r#"{"data":{"result":[],"stats":{"timings":{"evalTotalTime":0.0005,"x":1}}}}"#;
+        assert_eq!(inner_time(body), Some(Duration::from_micros(500)));
+        assert_eq!(inner_time(r#"{"data":{"result":[]}}"#), None);
+    }
 
     #[test]
     fn percentiles_are_of_the_nearest_rank() {

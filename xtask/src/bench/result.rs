@@ -14,18 +14,42 @@ use super::clock;
 pub struct ResultFile {
     pub date: String,
     pub machine: Machine,
+    /// Of each engine, by its name.
+    pub versions: BTreeMap<String, String>,
+    /// Fewest series first.
+    pub sizes: Vec<SizeResult>,
+    /// Of what was left out, and why.
+    pub notes: Vec<String>,
+}
+
+/// What was measured at one number of series.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct SizeResult {
     pub series: usize,
     pub scrape_interval_s: u64,
     pub rule_interval_s: u64,
-    /// How long each set of rules was looked at.
-    pub minutes: f64,
+    /// How long engines were watched without rules.
+    pub minutes_idle: f64,
+    /// How long each set of rules was watched.
+    pub minutes_rules: f64,
+    /// Whether the engines ran at the same time.
+    pub side_by_side: bool,
     /// By name of the engine.
     pub engines: BTreeMap<String, EngineResult>,
+}
+
+impl SizeResult {
+    /// One figure of an engine.
+    pub fn get(&self, engine: &str, key: &str) -> Option<f64> {
+        self.engines.get(engine)?.measures.get(key).copied()
+    }
 }
 
 /// What one engine showed.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct EngineResult {
+    /// As it prints it; a file keeps it once for all sizes.
+    #[serde(skip)]
     pub version: String,
     /// By the names that `measures` knows. What is missing was not possible; a note says why.
     pub measures: BTreeMap<String, f64>,
@@ -53,11 +77,6 @@ impl Machine {
             cpu: field(&cpu, "model name").unwrap_or("unknown").to_owned(),
         }
     }
-
-    /// As a part of a file's name: `2core-23gib`.
-    pub fn class(&self) -> String {
-        format!("{}core-{}gib", self.cores, self.memory_gib)
-    }
 }
 
 fn field<'a>(text: &'a str, key: &str) -> Option<&'a str> {
@@ -66,39 +85,48 @@ fn field<'a>(text: &'a str, key: &str) -> Option<&'a str> {
 }
 
 impl ResultFile {
-    /// A file of today without any engine.
-    pub fn new(series: usize, scrape_interval_s: u64, rule_interval_s: u64, minutes: f64) -> Self {
+    /// A file of today on this machine without any figure.
+    pub fn new() -> Self {
         Self {
             date: clock::date(clock::unix_ms()),
             machine: Machine::here(),
-            series,
-            scrape_interval_s,
-            rule_interval_s,
-            minutes,
-            engines: BTreeMap::new(),
+            versions: BTreeMap::new(),
+            sizes: Vec::new(),
+            notes: Vec::new(),
         }
     }
 
-    /// `<date>-<machine class>-<series>.json` in `folder`.
-    pub fn path(&self, folder: &Path) -> PathBuf {
-        folder.join(format!("{}-{}-{}.json", self.date, self.machine.class(), self.series))
+    /// Takes in what was measured at one size, in place of what there was of it.
+    pub fn add(&mut self, size: SizeResult) {
+        let versions = size.engines.iter().map(|(name, e)| (name.clone(), e.version.clone()));
+        self.versions.extend(versions.filter(|(_, version)| !version.is_empty()));
+        self.sizes.retain(|other| other.series != size.series);
+        self.sizes.push(size);
+        self.sizes.sort_by_key(|size| size.series);
     }
 
-    /// Writes the file; engines that it held before under the same settings and that were not
-    /// measured now stay.
-    pub fn save(mut self, path: &Path) -> Result<()> {
-        if let Ok(before) = Self::read(path) {
-            let same = before.minutes == self.minutes
-                && before.scrape_interval_s == self.scrape_interval_s
-                && before.machine == self.machine;
-            for (name, engine) in before.engines.into_iter().filter(|_| same) {
-                self.engines.entry(name).or_insert(engine);
+    /// `<date>-<cores>c.json` in `folder`.
+    pub fn path(&self, folder: &Path) -> PathBuf {
+        folder.join(format!("{}-{}c.json", self.date, self.machine.cores))
+    }
+
+    /// Writes the file. Sizes that it held before, of this machine, and that were not measured now,
+    /// stay.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let mut whole = self.clone();
+        if let Ok(before) = Self::read(path)
+            && before.machine == self.machine
+        {
+            for size in before.sizes {
+                if whole.sizes.iter().all(|now| now.series != size.series) {
+                    whole.add(size);
+                }
             }
         }
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
-        let text = serde_json::to_string_pretty(&self)? + "\n";
+        let text = serde_json::to_string_pretty(&whole)? + "\n";
         fs::write(path, text).with_context(|| path.display().to_string())
     }
 
@@ -108,22 +136,12 @@ impl ResultFile {
         serde_json::from_str(&text).with_context(|| path.display().to_string())
     }
 
-    /// The newest file of `folder` for each number of series, fewest series first.
-    pub fn newest(folder: &Path) -> Result<Vec<Self>> {
-        let mut newest: BTreeMap<usize, Self> = BTreeMap::new();
-        let Ok(entries) = fs::read_dir(folder) else { return Ok(Vec::new()) };
-        for entry in entries {
-            let path = entry?.path();
-            if path.extension().is_none_or(|extension| extension != "json") {
-                continue;
-            }
-            let file = Self::read(&path)?;
-            match newest.get(&file.series) {
-                Some(known) if known.date >= file.date => {}
-                _ => drop(newest.insert(file.series, file)),
-            }
-        }
-        Ok(newest.into_values().collect())
+    /// The newest file of `folder`: the last by name, which begins with the date.
+    pub fn newest(folder: &Path) -> Result<Option<Self>> {
+        let Ok(entries) = fs::read_dir(folder) else { return Ok(None) };
+        let paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+        let is_result = |path: &&PathBuf| path.extension().is_some_and(|e| e == "json");
+        paths.iter().filter(is_result).max().map(|path| Self::read(path)).transpose()
     }
 }
 
@@ -135,5 +153,17 @@ mod tests {
     fn fields_are_found() {
         assert_eq!(field("a : 1\nmodel name\t: X 3000\n", "model name"), Some("X 3000"));
         assert_eq!(field("a : 1\n", "b"), None);
+    }
+
+    #[test]
+    fn a_size_replaces_what_there_was_of_it() {
+        let size = |series, minutes_idle| SizeResult { series, minutes_idle, ..Default::default() };
+        let mut file = ResultFile::new();
+        for size in [size(100, 1.0), size(10, 1.0), size(100, 2.0)] {
+            file.add(size);
+        }
+        assert_eq!(file.sizes, [size(10, 1.0), size(100, 2.0)]);
+        let text = serde_json::to_string(&file).unwrap();
+        assert_eq!(serde_json::from_str::<ResultFile>(&text).unwrap(), file);
     }
 }

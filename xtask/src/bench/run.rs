@@ -1,259 +1,408 @@
-//! One engine, from its start to its last figure.
+//! One size, from the start of its engines to their last figures.
+//!
+//! ```text
+//! day sent --> watched without rules --> asked by turns --> restarted --> watched with each set of rules
+//! ```
+//!
+//! Up to [`SLOW_FROM`](super::SLOW_FROM) series the engines run side by side, so that they are measured
+//! under the same conditions at the same time; from there on, and under the largest set of rules, which
+//! fills the machine for some, one after the other. Ours is first then: the others have a gap in their
+//! samples by their turn, and less to read.
+//!
+//! An engine that fails keeps what it has shown, with a note, and is out of the rest.
 
-use std::fs;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 
-use super::engines::{Engine, RULE_INTERVAL_S, Rounds, Setup, version};
-use super::exporter::Exporter;
-use super::process::{Memory, Process, Workshop, bytes_below, wait_until};
+use super::contestant::Contestant;
+use super::engines::{Engine, RULE_INTERVAL_S};
+use super::process::{Workshop, bytes_below};
 use super::queries::{self, QUERIES};
-use super::result::EngineResult;
+use super::result::{EngineResult, SizeResult};
 use super::rules::Rules;
-use super::{backfill, clock, progress};
+use super::scrape::Rounds;
+use super::{SLOW_FROM, clock, say};
 
-/// How long an engine may take to answer after a start, and to be right after a restart.
-const READY: Duration = Duration::from_secs(180);
-/// How long one query is asked.
-const QUERY_BUDGET: Duration = Duration::from_secs(8);
-/// What restart is proved on: a whole family at a moment before it.
-const PROOF: &str = "count(opnsense_services_status)";
+/// What CPU time is taken over before the median of it is: each group of rules once.
+const SLICE: Duration = Duration::from_secs(RULE_INTERVAL_S);
+/// CPU time is counted in hundredths of a second: nothing below one a minute can be told apart.
+const CPU_TICK_S: f64 = 0.01;
+/// How long an engine may settle after a restart before its memory is looked at.
+const SETTLE: Duration = Duration::from_secs(5);
 
-/// What is done to one engine.
+/// What is done at one size.
 pub struct Plan {
-    pub engine: Engine,
-    pub program: PathBuf,
     pub series: usize,
     pub interval_s: u64,
-    pub minutes: f64,
+    pub engines: Vec<(Engine, PathBuf)>,
+    pub sets: Vec<Rules>,
+    /// How long it is watched without rules: queries over five minutes want as much.
+    pub minutes_idle: f64,
+    /// How long each set of rules is watched.
+    pub minutes_rules: f64,
+    /// How long one query is asked of one engine at most.
+    pub query_budget: Duration,
+    pub restarts: usize,
     pub corpus: PathBuf,
 }
 
-/// What a stretch of time cost.
+/// What a stretch of time cost one engine.
 struct Stretch {
     cpu_s_per_min: f64,
     samples_per_s: f64,
     steady: u64,
     rounds: Option<Rounds>,
+    seconds: f64,
 }
 
 impl Plan {
-    /// Runs each set of rules; the first is `Rules::None`.
-    pub fn measure(&self, sets: &[Rules], workshop: &mut Workshop) -> Result<EngineResult> {
-        let mut result =
-            EngineResult { version: version(&self.program), ..EngineResult::default() };
-        for &rules in sets {
-            progress(self.engine, &format!("rules: {}", rules.name()));
-            let folder = workshop.folder(&format!("{}-{}", self.engine.name(), rules.name()))?;
-            self.run(rules, folder.clone(), workshop, &mut result)?;
-            // A day of many series is large; the next set does not need it.
-            fs::remove_dir_all(folder)?;
-        }
-        Ok(result)
-    }
-
-    fn run(
-        &self,
-        rules: Rules,
-        folder: PathBuf,
-        workshop: &mut Workshop,
-        result: &mut EngineResult,
-    ) -> Result<()> {
-        let log = folder.join("log");
-        let setup = Setup::new(self.engine, self.program.clone(), folder)?;
-        let exporter = Exporter::start(self.series)?;
-        let (files, count) = rules.write(&setup.folder, &self.corpus, exporter.hosts())?;
-        setup.configure(None, self.interval_s, &[])?;
-        let mut process = workshop.start(&mut setup.command(), &log)?;
-        wait_until(&mut process, READY, || setup.is_ready()).context("start")?;
-        let idle = process.memory()?.resident;
-        let mut sent = 0;
-        if rules == Rules::None {
-            progress(self.engine, "backfill");
-            match backfill::send(setup.address, clock::unix_ms(), setup.token().as_deref()) {
-                Ok(samples) => sent = samples,
-                Err(error) => result.notes.push(format!("no day of samples: {error:#}")),
+    /// Measures all engines.
+    pub fn measure(&self, workshop: &mut Workshop) -> Result<SizeResult> {
+        let mut engines = BTreeMap::new();
+        if self.series >= SLOW_FROM {
+            for one in &self.engines {
+                engines.extend(self.measure_beside(std::slice::from_ref(one), workshop)?);
             }
+        } else {
+            engines = self.measure_beside(&self.engines, workshop)?;
         }
-        setup.configure(Some(&exporter), self.interval_s, &files)?;
-        // Started again rather than told to reload, so that no engine's memory is charged with what
-        // taking the day left behind.
-        workshop.stop(process).context("stop")?;
-        process = workshop.start(&mut setup.command(), &log)?;
-        wait_until(&mut process, READY, || setup.is_ready()).context("start with targets")?;
-        if count > 0 {
-            progress(self.engine, &format!("{count} rules"));
-        }
-        let stretch = self.watch(rules, &setup, &exporter, &mut process)?;
-        self.keep(rules, &stretch, result);
-        if rules == Rules::None {
-            let memory = process.memory()?;
-            let held = exporter.samples() + sent;
-            self.keep_memory(memory, &stretch, idle, held, result);
-            self.ask(&setup, result);
-            let measures = &mut result.measures;
-            let disk = bytes_below(&setup.data()) as f64;
-            measures
-                .insert("disk_bytes_per_sample".to_owned(), disk / exporter_total(&exporter, sent));
-            process = self.restart(&setup, process, &log, workshop, result)?;
-        }
-        workshop.stop(process).context("stop")
-    }
-
-    /// Waits until scrapes and rules are in their stride, and watches for the time of the plan.
-    fn watch(
-        &self,
-        rules: Rules,
-        setup: &Setup,
-        exporter: &Exporter,
-        process: &mut Process,
-    ) -> Result<Stretch> {
-        let targets = exporter.targets().len() as u64;
-        let limit = Duration::from_secs(20 * self.interval_s);
-        let warm = exporter.scrapes() + 3 * targets;
-        wait_until(process, limit, || exporter.scrapes() >= warm).context("wait for scrapes")?;
-        if rules != Rules::None {
-            // Groups start anywhere within their interval.
-            clock::pause(Duration::from_secs(RULE_INTERVAL_S));
-        }
-        progress(self.engine, &format!("watched for {} s", self.minutes * 60.0));
-        let (cpu, samples, rounds) = (process.cpu_seconds()?, exporter.samples(), setup.rounds());
-        let start = clock::now();
-        let mut resident = Vec::new();
-        while start.elapsed().as_secs_f64() < self.minutes * 60.0 {
-            clock::pause(Duration::from_secs(1));
-            process.check()?;
-            resident.push(process.memory()?.resident);
-        }
-        let (cpu, seconds) = (process.cpu_seconds()? - cpu, start.elapsed().as_secs_f64());
-        resident.sort_unstable();
-        let since = |now: Rounds, then: Rounds| Rounds {
-            seconds: now.seconds - then.seconds,
-            groups: now.groups - then.groups,
-            missed: now.missed - then.missed,
-        };
-        Ok(Stretch {
-            cpu_s_per_min: cpu / seconds * 60.0,
-            samples_per_s: (exporter.samples() - samples) as f64 / seconds,
-            steady: resident.get(resident.len() / 2).copied().unwrap_or_default(),
-            rounds: setup.rounds().zip(rounds).map(|(now, then)| since(now, then)),
+        Ok(SizeResult {
+            series: self.series,
+            scrape_interval_s: self.interval_s,
+            rule_interval_s: RULE_INTERVAL_S,
+            minutes_idle: self.minutes_idle,
+            minutes_rules: self.minutes_rules,
+            side_by_side: self.series < SLOW_FROM && self.engines.len() > 1,
+            engines,
         })
     }
 
-    fn keep(&self, rules: Rules, stretch: &Stretch, result: &mut EngineResult) {
-        let name = rules.name();
-        let mut keep = |key: &str, value: f64| {
-            result.measures.insert(format!("{name}.{key}"), value);
-        };
-        keep("cpu_s_per_min", stretch.cpu_s_per_min);
-        keep("memory_steady_mib", mebibytes(stretch.steady));
-        if rules == Rules::None {
-            let per_second = stretch.cpu_s_per_min / 60.0;
-            if per_second > 0.0 {
-                let ingest = stretch.samples_per_s / per_second;
-                result.measures.insert("ingest_samples_per_cpu_second".to_owned(), ingest);
-            }
-            return;
-        }
-        match stretch.rounds {
-            Some(rounds) => {
-                let rounds_of_all = self.minutes * 60.0 / RULE_INTERVAL_S as f64;
-                keep("eval_s_per_round", rounds.seconds / rounds_of_all);
-                keep("missed", rounds.missed);
-            }
-            None => result.notes.push(format!(
-                "{name} rules: no metric tells how long rounds take or which were missed \
-                 (prometheus_rule_group_duration_seconds, \
-                 prometheus_rule_group_iterations_missed_total); CPU time stands for it"
-            )),
-        }
-        if let Some(without) = result.measures.get("none.cpu_s_per_min") {
-            let evaluation = stretch.cpu_s_per_min - without;
-            result.measures.insert(format!("{name}.eval_cpu_s_per_min"), evaluation);
-        }
-    }
-
-    fn keep_memory(
+    fn measure_beside(
         &self,
-        memory: Memory,
-        stretch: &Stretch,
-        idle: u64,
-        samples: u64,
-        result: &mut EngineResult,
-    ) {
-        let mut keep = |key: &str, value: f64| {
-            result.measures.insert(key.to_owned(), value);
-        };
-        keep("memory_steady_mib", mebibytes(stretch.steady));
-        keep("memory_proportional_mib", mebibytes(memory.proportional));
-        keep("memory_peak_mib", mebibytes(memory.peak));
-        let above = stretch.steady.saturating_sub(idle) as f64;
-        keep("memory_bytes_per_sample", above / samples.max(1) as f64);
-    }
-
-    fn ask(&self, setup: &Setup, result: &mut EngineResult) {
-        for query in &QUERIES {
-            progress(self.engine, &format!("query {}", query.name));
-            match queries::measure(setup.address, query, QUERY_BUDGET) {
-                Ok(latency) => {
-                    let mut keep = |what: &str, value: f64| {
-                        result.measures.insert(format!("query.{}.{what}", query.name), value);
-                    };
-                    keep("p50_ms", latency.p50.as_secs_f64() * 1e3);
-                    keep("p99_ms", latency.p99.as_secs_f64() * 1e3);
-                    keep("rows", latency.rows as f64);
-                }
-                Err(error) => result.notes.push(format!("query `{}`: {error:#}", query.name)),
-            }
-        }
-    }
-
-    /// Stops the process and starts it again without targets, so that only what it kept can answer.
-    fn restart(
-        &self,
-        setup: &Setup,
-        process: Process,
-        log: &std::path::Path,
+        engines: &[(Engine, PathBuf)],
         workshop: &mut Workshop,
-        result: &mut EngineResult,
-    ) -> Result<Process> {
-        progress(self.engine, "restart");
-        let at = clock::unix_ms() - 1000;
-        let before = queries::number(setup.address, PROOF, Some(at));
-        workshop.stop(process).context("stop")?;
-        setup.configure(None, self.interval_s, &[])?;
-        let start = clock::now();
-        let mut process = workshop.start(&mut setup.command(), log)?;
-        let before = match before {
-            Ok(before) if before > 0.0 => before,
-            Ok(_) => {
-                result.notes.push("restart: there was nothing to be right about".to_owned());
-                return Ok(process);
-            }
-            Err(error) => {
-                result.notes.push(format!("restart: {error:#}"));
-                return Ok(process);
-            }
+    ) -> Result<BTreeMap<String, EngineResult>> {
+        let names: Vec<_> = engines.iter().map(|(engine, _)| engine.name()).collect();
+        say(&format!("{} series: {}", self.series, names.join(", ")));
+        let started = clock::now();
+        let size = (self.series, self.interval_s);
+        let new = |(engine, program): &(Engine, PathBuf)| {
+            Contestant::new(*engine, program.clone(), size, started, workshop)
         };
-        let is_right =
-            || queries::number(setup.address, PROOF, Some(at)).is_ok_and(|after| after == before);
-        match wait_until(&mut process, READY, is_right) {
-            Ok(_) => {
-                let seconds = start.elapsed().as_secs_f64();
-                result.measures.insert("restart_s".to_owned(), seconds);
+        let all = engines.iter().map(new).collect::<Result<Vec<_>>>()?;
+        let mut field = Field { running: all, done: BTreeMap::new() };
+        field.each(workshop, |contestant, workshop| contestant.begin(workshop));
+        self.watch_idle(&mut field, workshop);
+        self.ask(&mut field);
+        self.restart(&mut field, workshop);
+        for &rules in self.sets.iter().filter(|rules| **rules != Rules::None) {
+            if rules == Rules::Generated {
+                for (engine, _) in engines {
+                    self.watch_rules(rules, &mut field, Some(*engine), workshop);
+                }
+            } else {
+                self.watch_rules(rules, &mut field, None, workshop);
             }
-            Err(error) => result.notes.push(format!("restart: {error:#}")),
         }
-        Ok(process)
+        field.each(workshop, |contestant, workshop| contestant.stop(workshop));
+        Ok(field.finish(workshop))
+    }
+
+    fn watch_idle(&self, field: &mut Field, workshop: &mut Workshop) {
+        field.each(workshop, |contestant, _| contestant.wait_for_scrapes(3));
+        say(&format!("without rules, {} min", self.minutes_idle));
+        let before = own_cpu_seconds();
+        let stretches = field.watch(self.minutes_idle, None, workshop);
+        let exporting = (own_cpu_seconds() - before) / self.minutes_idle;
+        for (contestant, stretch) in stretches {
+            keep(contestant, Rules::None, &stretch);
+            contestant.keep("memory_steady_mib", mebibytes(stretch.steady));
+            let samples = (contestant.exporter.samples() + contestant.sent).max(1) as f64;
+            let above = stretch.steady.saturating_sub(contestant.idle) as f64;
+            contestant.keep("memory_bytes_per_sample", above / samples);
+            let disk = bytes_below(&contestant.setup.data()) as f64;
+            contestant.keep("disk_bytes_per_sample", disk / samples);
+            let memory = contestant.memory().unwrap_or_default();
+            contestant.keep("memory_peak_mib", mebibytes(memory.peak));
+            contestant.keep("memory_proportional_mib", mebibytes(memory.proportional));
+        }
+        say(&format!("the exporters of all took {exporting:.2} CPU s a minute, counted to none"));
+    }
+
+    fn ask(&self, field: &mut Field) {
+        let addresses: Vec<_> = field.running.iter().map(|c| c.setup.address).collect();
+        for query in &QUERIES {
+            say(&format!("query {}", query.name));
+            let answers = queries::measure(&addresses, query, self.query_budget);
+            for (contestant, answer) in field.running.iter_mut().zip(answers) {
+                match answer {
+                    Ok(latency) => {
+                        let ms = |time: Duration| time.as_secs_f64() * 1e3;
+                        let key = |what: &str| format!("query.{}.{what}", query.name);
+                        contestant.keep(key("p50_ms"), ms(latency.p50));
+                        contestant.keep(key("p99_ms"), ms(latency.p99));
+                        contestant.keep(key("rows"), latency.rows as f64);
+                        contestant.keep(key("count"), latency.count as f64);
+                        if let Some(inner) = latency.inner {
+                            contestant.keep(key("inner_ms"), ms(inner));
+                        }
+                    }
+                    Err(error) => contestant.note(format!("query `{}`: {error:#}", query.name)),
+                }
+            }
+        }
+    }
+
+    /// One after the other, the rest stopped.
+    fn restart(&self, field: &mut Field, workshop: &mut Workshop) {
+        say("restart");
+        let mut proofs = Vec::new();
+        field.each(workshop, |contestant, workshop| {
+            proofs.push((contestant.engine(), contestant.proof()?));
+            contestant.stop(workshop)
+        });
+        field.each(workshop, |contestant, workshop| {
+            let proof = proofs.iter().find(|(engine, _)| *engine == contestant.engine());
+            let (_, proof) = proof.context("nothing to be right about")?;
+            let mut took = contestant.restart(*proof, self.restarts, workshop)?;
+            let median = queries::percentile(&mut took, 0.5);
+            contestant.keep("restart_s", median.as_secs_f64());
+            clock::pause(SETTLE);
+            let resident = contestant.memory()?.resident;
+            contestant.keep("memory_restarted_mib", mebibytes(resident));
+            contestant.stop(workshop)
+        });
+    }
+
+    /// All at once, or only one.
+    fn watch_rules(
+        &self,
+        rules: Rules,
+        field: &mut Field,
+        only: Option<Engine>,
+        workshop: &mut Workshop,
+    ) {
+        let name = rules.name();
+        field.each_of(only, workshop, |contestant, workshop| {
+            let (folder, hosts) = (&contestant.setup.folder, contestant.exporter.hosts());
+            let (files, count) = rules.write(folder, &self.corpus, hosts)?;
+            let engine = contestant.engine().name();
+            say(&format!("{engine}: {count} rules, {} min", self.minutes_rules));
+            contestant.keep(format!("{name}.rules"), count as f64);
+            contestant.start_with_targets(&files, workshop)
+        });
+        field.each_of(only, workshop, |contestant, _| contestant.wait_for_scrapes(3));
+        // Groups start anywhere within their interval.
+        clock::pause(SLICE);
+        for (contestant, stretch) in field.watch(self.minutes_rules, only, workshop) {
+            keep(contestant, rules, &stretch);
+        }
+        field.each_of(only, workshop, |contestant, workshop| contestant.stop(workshop));
     }
 }
 
-fn exporter_total(exporter: &Exporter, sent: u64) -> f64 {
-    (exporter.samples() + sent).max(1) as f64
+/// The engines that are still in, and the results of those that are not.
+struct Field {
+    running: Vec<Contestant>,
+    done: BTreeMap<String, EngineResult>,
+}
+
+impl Field {
+    /// Does `work` with each; one that fails is out.
+    fn each(
+        &mut self,
+        workshop: &mut Workshop,
+        work: impl FnMut(&mut Contestant, &mut Workshop) -> Result<()>,
+    ) {
+        self.each_of(None, workshop, work);
+    }
+
+    /// Does `work` with each, or with only one; one that fails is out.
+    fn each_of(
+        &mut self,
+        only: Option<Engine>,
+        workshop: &mut Workshop,
+        mut work: impl FnMut(&mut Contestant, &mut Workshop) -> Result<()>,
+    ) {
+        let mut running = Vec::new();
+        for mut contestant in std::mem::take(&mut self.running) {
+            let is_meant = only.is_none_or(|only| only == contestant.engine());
+            match if is_meant { work(&mut contestant, workshop) } else { Ok(()) } {
+                Ok(()) => running.push(contestant),
+                Err(error) => self.leave(contestant, &format!("{error:#}"), workshop),
+            }
+        }
+        self.running = running;
+    }
+
+    fn leave(&mut self, mut contestant: Contestant, why: &str, workshop: &mut Workshop) {
+        contestant.note(format!("is out: {why}"));
+        // It may have ended already, which is why it is out.
+        let _ = contestant.stop(workshop);
+        self.done.insert(contestant.engine().name().to_owned(), contestant.result);
+    }
+
+    /// Watches all, or only one.
+    fn watch(
+        &mut self,
+        minutes: f64,
+        only: Option<Engine>,
+        workshop: &mut Workshop,
+    ) -> Vec<(&mut Contestant, Stretch)> {
+        let mut watches: Vec<_> = self.running.iter().map(|_| Watch::new()).collect();
+        let is_meant = |c: &Contestant| only.is_none_or(|only| only == c.engine());
+        let start = clock::now();
+        while start.elapsed().as_secs_f64() < minutes * 60.0 {
+            let both = self.running.iter_mut().zip(&mut watches);
+            both.filter(|(c, _)| is_meant(c))
+                .for_each(|(contestant, watch)| watch.look(contestant));
+            clock::pause(Duration::from_secs(1));
+        }
+        let (mut ended, mut watches) = (Vec::new(), watches.into_iter());
+        self.each(workshop, |contestant, _| {
+            let watch = watches.next().filter(|_| is_meant(contestant));
+            ended.push(watch.map(|watch| watch.end(contestant)).transpose()?);
+            Ok(())
+        });
+        // Who is out has pushed nothing.
+        let both = self.running.iter_mut().zip(ended);
+        both.filter_map(|(contestant, stretch)| Some((contestant, stretch?))).collect()
+    }
+
+    fn finish(mut self, workshop: &mut Workshop) -> BTreeMap<String, EngineResult> {
+        for mut contestant in std::mem::take(&mut self.running) {
+            let _ = contestant.stop(workshop);
+            self.done.insert(contestant.engine().name().to_owned(), contestant.result);
+        }
+        self.done
+    }
+}
+
+/// One engine while it is watched.
+struct Watch {
+    begun: Option<Begun>,
+    slice: Option<(Instant, f64)>,
+    cpu_s_per_min: Vec<f64>,
+    resident: Vec<u64>,
+    failure: Option<anyhow::Error>,
+}
+
+struct Begun {
+    at: Instant,
+    cpu: f64,
+    samples: u64,
+    rounds: Option<Rounds>,
+}
+
+impl Watch {
+    fn new() -> Self {
+        let (cpu_s_per_min, resident) = (Vec::new(), Vec::new());
+        Self { begun: None, slice: None, cpu_s_per_min, resident, failure: None }
+    }
+
+    /// Once a second.
+    fn look(&mut self, contestant: &mut Contestant) {
+        if self.failure.is_none() {
+            self.failure = self.try_look(contestant).err();
+        }
+    }
+
+    fn try_look(&mut self, contestant: &mut Contestant) -> Result<()> {
+        contestant.check()?;
+        if self.begun.is_none() {
+            // Before the first slice: telling of itself is work, too.
+            let rounds = contestant.setup.rounds();
+            let (at, cpu) = (clock::now(), contestant.cpu_seconds()?);
+            let samples = contestant.exporter.samples();
+            self.begun = Some(Begun { at, cpu, samples, rounds });
+            self.slice = Some((at, cpu));
+        }
+        self.resident.push(contestant.memory()?.resident);
+        if let Some((since, then)) = self.slice
+            && since.elapsed() >= SLICE
+        {
+            let (now, cpu) = (clock::now(), contestant.cpu_seconds()?);
+            self.cpu_s_per_min.push((cpu - then) / (now - since).as_secs_f64() * 60.0);
+            self.slice = Some((now, cpu));
+        }
+        Ok(())
+    }
+
+    fn end(mut self, contestant: &mut Contestant) -> Result<Stretch> {
+        if let Some(failure) = self.failure {
+            return Err(failure);
+        }
+        let Some(begun) = self.begun else { bail!("it was not watched") };
+        let seconds = begun.at.elapsed().as_secs_f64();
+        let whole = (contestant.cpu_seconds()? - begun.cpu) / seconds * 60.0;
+        let samples = contestant.exporter.samples() - begun.samples;
+        let rounds = contestant.setup.rounds().zip(begun.rounds);
+        self.resident.sort_unstable();
+        Ok(Stretch {
+            cpu_s_per_min: median(&mut self.cpu_s_per_min).unwrap_or(whole),
+            samples_per_s: samples as f64 / seconds,
+            steady: self.resident.get(self.resident.len() / 2).copied().unwrap_or_default(),
+            rounds: rounds.map(|(now, then)| now.since(then)),
+            seconds,
+        })
+    }
+}
+
+fn median(values: &mut [f64]) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    let upper = *values.get(middle)?;
+    if values.len() % 2 == 1 { Some(upper) } else { Some((values[middle - 1] + upper) / 2.0) }
+}
+
+/// Keeps what a stretch under `rules` has shown.
+fn keep(contestant: &mut Contestant, rules: Rules, stretch: &Stretch) {
+    let name = rules.name();
+    contestant.keep(format!("{name}.cpu_s_per_min"), stretch.cpu_s_per_min);
+    contestant.keep(format!("{name}.memory_steady_mib"), mebibytes(stretch.steady));
+    if rules == Rules::None {
+        if stretch.cpu_s_per_min > 0.0 {
+            let ingest = stretch.samples_per_s / (stretch.cpu_s_per_min / 60.0);
+            contestant.keep("ingest_samples_per_cpu_second", ingest);
+        }
+        return;
+    }
+    contestant.keep(format!("{name}.cores"), stretch.cpu_s_per_min / 60.0);
+    match stretch.rounds {
+        Some(rounds) => {
+            let count = stretch.seconds / RULE_INTERVAL_S as f64;
+            contestant.keep(format!("{name}.eval_s_per_round"), rounds.seconds / count);
+            contestant.keep(format!("{name}.missed"), rounds.missed);
+            contestant.keep(format!("{name}.failed_per_round"), rounds.failures / count);
+        }
+        None => contestant.note(format!(
+            "{name} rules: no metric tells how long rounds take or which were missed"
+        )),
+    }
+    if let Some(without) = contestant.result.measures.get("none.cpu_s_per_min") {
+        let evaluation = (stretch.cpu_s_per_min - without).max(CPU_TICK_S);
+        contestant.keep(format!("{name}.eval_cpu_s_per_min"), evaluation);
+    }
+}
+
+/// CPU time of this process, exporters included.
+fn own_cpu_seconds() -> f64 {
+    super::process::cpu_seconds_of("self").unwrap_or(0.0)
 }
 
 fn mebibytes(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_median_is_in_the_middle() {
+        assert_eq!(super::median(&mut []), None);
+        assert_eq!(super::median(&mut [3.0, 1.0, 2.0]), Some(2.0));
+        assert_eq!(super::median(&mut [4.0, 1.0, 2.0, 3.0]), Some(2.5));
+    }
 }

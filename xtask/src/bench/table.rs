@@ -2,18 +2,18 @@
 
 use std::fmt::Write as _;
 
+use super::bar::{BAR_SERIES, Bar, Verdict, ratio};
 use super::queries::QUERIES;
-use super::result::ResultFile;
+use super::result::SizeResult;
 use super::rules::Rules;
 
-/// The bar: how many times better than Prometheus.
+/// One line of the table.
 pub struct Measure {
     pub key: String,
     pub title: String,
     /// Whether more is better.
     pub more: bool,
-    /// At least so many times better than Prometheus, at 100,000 series.
-    pub bar: Option<f64>,
+    pub bar: Option<Bar>,
 }
 
 /// All measures.
@@ -23,10 +23,15 @@ pub fn measures() -> Vec<Measure> {
         let more = key == "ingest_samples_per_cpu_second";
         all.push(Measure { key, title, more, bar });
     };
+    add(
+        "in_process.compare_ms".to_owned(),
+        "newest-sample comparison, in process: ms".to_owned(),
+        Some(Bar::Times(100.0)),
+    );
     for query in &QUERIES {
         let bar = match query.name {
-            "compare-empty" => Some(30.0),
-            "sum-rate" => Some(20.0),
+            "compare-empty" => Some(Bar::Times(30.0)),
+            "sum-rate" => Some(Bar::Times(20.0)),
             _ => None,
         };
         add(format!("query.{}.p50_ms", query.name), format!("{}: p50, ms", query.title), bar);
@@ -37,72 +42,99 @@ pub fn measures() -> Vec<Measure> {
         ("memory_steady_mib", "memory, steady (RSS): MiB", Some(3.0)),
         ("memory_proportional_mib", "memory, steady (PSS): MiB", None),
         ("memory_peak_mib", "memory, peak: MiB", None),
+        ("memory_restarted_mib", "memory after a restart (RSS): MiB", None),
         ("memory_bytes_per_sample", "memory above the idle process: bytes a sample", None),
         ("disk_bytes_per_sample", "disk: bytes a sample", None),
-        ("restart_s", "restart to first correct answer: s", Some(5.0)),
+        ("restart_s", "restart to first correct evaluation: s", Some(5.0)),
     ];
     for (key, title, bar) in fixed {
-        add(key.to_owned(), title.to_owned(), bar);
+        add(key.to_owned(), title.to_owned(), bar.map(Bar::Times));
     }
     add("none.cpu_s_per_min".to_owned(), "no rules: CPU s a minute".to_owned(), None);
     for rules in [Rules::Published, Rules::Generated] {
         let name = rules.name();
-        let bar = (rules == Rules::Published).then_some(20.0);
-        add(format!("{name}.cpu_s_per_min"), format!("{name} rules: CPU s a minute"), None);
-        let title = format!("{name} rules: CPU s a minute of evaluation");
-        add(format!("{name}.eval_cpu_s_per_min"), title, bar);
-        add(
-            format!("{name}.eval_s_per_round"),
-            format!("{name} rules: evaluation s a round"),
-            None,
-        );
-        add(format!("{name}.missed"), format!("{name} rules: missed rounds of groups"), None);
-        add(
-            format!("{name}.memory_steady_mib"),
-            format!("{name} rules: memory, steady: MiB"),
-            None,
-        );
+        let largest = rules == Rules::Generated;
+        let of_rules: [(&str, &str, Option<Bar>); 7] = [
+            ("cpu_s_per_min", "CPU s a minute", None),
+            (
+                "eval_cpu_s_per_min",
+                "CPU s a minute of evaluation",
+                (!largest).then_some(Bar::Times(20.0)),
+            ),
+            ("cores", "whole process, cores", largest.then_some(Bar::AtMost(0.25))),
+            ("eval_s_per_round", "evaluation s a round", None),
+            ("missed", "missed rounds of groups", largest.then_some(Bar::AtMost(0.0))),
+            ("failed_per_round", "failed rules a round", None),
+            ("memory_steady_mib", "memory, steady: MiB", None),
+        ];
+        for (key, title, bar) in of_rules {
+            add(format!("{name}.{key}"), format!("{name} rules: {title}"), bar);
+        }
     }
     all
 }
 
-/// How many times better `ours` is; `None` where that cannot be said.
-pub fn ratio(more: bool, ours: f64, other: f64) -> Option<f64> {
-    let (better, worse) = if more { (ours, other) } else { (other, ours) };
-    (worse > 0.0 && better >= 0.0).then(|| better / worse)
+/// A table in Markdown: a line per measure that anybody has, a column per engine, the ratio of
+/// Prometheus to ours, and the verdict where there is a bar.
+pub fn render(size: &SizeResult) -> String {
+    let lines = measures();
+    let rows = lines.iter().filter(|m| size.engines.keys().any(|n| size.get(n, &m.key).is_some()));
+    table(size, rows)
 }
 
-/// A table in Markdown: a line per measure that anybody has, a column per engine, the ratio of
-/// Prometheus to ours, and the bar where there is one.
-pub fn render(file: &ResultFile) -> String {
-    let names: Vec<&String> = file.engines.keys().collect();
-    let mut rows = vec![
-        std::iter::once("".to_owned())
-            .chain(names.iter().map(|name| (*name).clone()))
-            .chain(["times better".to_owned(), "bar".to_owned()])
-            .collect::<Vec<_>>(),
-    ];
-    let get = |name: &str, key: &str| file.engines.get(name)?.measures.get(key).copied();
-    for measure in measures() {
-        if names.iter().all(|name| get(name, &measure.key).is_none()) {
-            continue;
-        }
-        let mut row = vec![measure.title];
-        row.extend(names.iter().map(|name| get(name, &measure.key).map_or("-".to_owned(), number)));
-        let both = get("ours", &measure.key).zip(get("prometheus", &measure.key));
+/// The lines of the table that have a bar, measured or not. Empty at a size without bars.
+pub fn render_bars(size: &SizeResult) -> String {
+    if size.series != BAR_SERIES {
+        return String::new();
+    }
+    let lines = measures();
+    table(size, lines.iter().filter(|measure| measure.bar.is_some()))
+}
+
+fn table<'m>(size: &SizeResult, lines: impl Iterator<Item = &'m Measure>) -> String {
+    let has_bars = size.series == BAR_SERIES;
+    let names = columns(size);
+    let mut head = vec![String::new()];
+    head.extend(names.iter().map(|name| (*name).to_owned()));
+    head.push("times better".to_owned());
+    head.extend(has_bars.then(|| "bar".to_owned()));
+    let mut rows = vec![head];
+    for measure in lines {
+        let get = |name: &str| size.get(name, &measure.key);
+        let mut row = vec![measure.title.clone()];
+        row.extend(names.iter().map(|name| get(name).map_or("-".to_owned(), number)));
+        let both = get("ours").zip(get("prometheus"));
         let times = both.and_then(|(ours, other)| ratio(measure.more, ours, other));
         row.push(times.map_or("-".to_owned(), number));
-        row.push(match (measure.bar, times) {
-            (None, _) => String::new(),
-            // The bars are set for one size; at another a ratio proves nothing about them.
-            (Some(bar), _) if file.series != 100_000 => format!("{} at 100,000", number(bar)),
-            (Some(bar), None) => format!("{}: not measured", number(bar)),
-            (Some(bar), Some(times)) if times >= bar => format!("{}: reached", number(bar)),
-            (Some(bar), Some(_)) => format!("{}: not reached", number(bar)),
-        });
+        if has_bars {
+            let verdict = |bar: Bar| bar.judge(measure.more, get("ours"), get("prometheus"));
+            row.push(measure.bar.map(|bar| bar.says(verdict(bar))).unwrap_or_default());
+        }
         rows.push(row);
     }
     align(&rows)
+}
+
+/// How many bars are reached, missed and unknown. `None` at a size without bars.
+pub fn score(size: &SizeResult) -> Option<[usize; 3]> {
+    let mut score = [0; 3];
+    for measure in measures() {
+        let Some(bar) = measure.bar else { continue };
+        let (ours, other) = (size.get("ours", &measure.key), size.get("prometheus", &measure.key));
+        match bar.judge(measure.more, ours, other) {
+            Verdict::Reached { .. } => score[0] += 1,
+            Verdict::Missed { .. } => score[1] += 1,
+            Verdict::Unknown => score[2] += 1,
+        }
+    }
+    (size.series == BAR_SERIES).then_some(score)
+}
+
+/// The engines of a size, ours first.
+pub fn columns(size: &SizeResult) -> Vec<&str> {
+    let mut names: Vec<&str> = size.engines.keys().map(String::as_str).collect();
+    names.sort_by_key(|name| (*name != "ours", *name));
+    names
 }
 
 /// `rows` as a table in Markdown, the first as its head, numbers to the right.
@@ -160,15 +192,19 @@ mod tests {
     use super::*;
     use crate::bench::result::EngineResult;
 
-    fn file(series: usize, ours: &[(&str, f64)], prometheus: &[(&str, f64)]) -> ResultFile {
+    fn size(series: usize, ours: &[(&str, f64)], prometheus: &[(&str, f64)]) -> SizeResult {
         let engine = |measures: &[(&str, f64)]| EngineResult {
             measures: measures.iter().map(|(key, value)| ((*key).to_owned(), *value)).collect(),
             ..EngineResult::default()
         };
-        let mut file = ResultFile::new(series, 5, 15, 1.0);
-        file.engines.insert("ours".to_owned(), engine(ours));
-        file.engines.insert("prometheus".to_owned(), engine(prometheus));
-        file
+        let mut size = SizeResult { series, ..SizeResult::default() };
+        size.engines.insert("ours".to_owned(), engine(ours));
+        size.engines.insert("prometheus".to_owned(), engine(prometheus));
+        size
+    }
+
+    fn line<'t>(table: &'t str, text: &str) -> &'t str {
+        table.lines().find(|line| line.contains(text)).unwrap_or_default()
     }
 
     #[test]
@@ -187,29 +223,35 @@ mod tests {
     }
 
     #[test]
-    fn better_is_less_or_more() {
-        assert_eq!(ratio(false, 2.0, 10.0), Some(5.0));
-        assert_eq!(ratio(true, 10.0, 2.0), Some(5.0));
-        assert_eq!(ratio(false, 0.0, 10.0), None);
+    fn every_bar_of_the_issue_is_in_the_table() {
+        let table = render_bars(&size(BAR_SERIES, &[], &[]));
+        assert_eq!(table.lines().count(), 2 + 9, "{table}");
+        for text in ["100x", "30x", "20x", "5x", "3x", "at most 0.25", "at most 0 "] {
+            assert!(line(&table, &format!("not measured, of {text}")).len() > 1, "{text}: {table}");
+        }
+        assert_eq!(render_bars(&size(2_000, &[], &[])), "");
     }
 
     #[test]
     fn bars_are_reached_missed_or_unknown() {
-        let ours = [("restart_s", 1.0), ("memory_steady_mib", 100.0)];
+        let ours = [("restart_s", 1.0), ("memory_steady_mib", 100.0), ("2960.missed", 0.0)];
         let other = [("restart_s", 6.0), ("memory_steady_mib", 200.0)];
         let both = [("ingest_samples_per_cpu_second", 1.0)];
-        let table = render(&file(100_000, &ours, &[&other[..], &both].concat()));
-        let line = |text: &str| table.lines().find(|line| line.contains(text)).unwrap().to_owned();
-        assert!(line("restart").contains("5.00: reached"));
-        assert!(line("steady (RSS)").contains("3.00: not reached"));
-        assert!(line("ingest").contains("5.00: not measured"));
-        let small = render(&file(2_000, &ours, &other));
-        assert!(!small.contains("reached"), "a bar is for one size: {small}");
+        let full = size(BAR_SERIES, &ours, &[&other[..], &both].concat());
+        let table = render(&full);
+        assert!(line(&table, "restart to").contains("reached: 6.00x of 5x"));
+        assert!(line(&table, "steady (RSS)").contains("not reached: 2.00x of 3x"));
+        assert!(line(&table, "ingest").contains("not measured, of 5x"));
+        assert!(line(&table, "2960 rules: missed").contains("reached: 0 of at most 0"));
+        assert_eq!(score(&full), Some([2, 1, 6]));
+        let small = size(2_000, &ours, &other);
+        assert!(!render(&small).contains("reached"), "a bar is for one size");
+        assert_eq!(score(&small), None);
     }
 
     #[test]
     fn every_line_is_as_long_as_the_first() {
-        let table = render(&file(100_000, &[("restart_s", 1.0)], &[("restart_s", 12345.0)]));
+        let table = render(&size(BAR_SERIES, &[("restart_s", 1.0)], &[("restart_s", 12345.0)]));
         let lengths: std::collections::HashSet<_> =
             table.lines().map(|l| l.chars().count()).collect();
         assert_eq!(lengths.len(), 1, "{table}");
