@@ -9,9 +9,8 @@ use paramedic_incident::{
 use paramedic_journal::{Batch, Event as Record, Journal, JournalError};
 use paramedic_model::{Clock, IncidentId, Labels, Redactor, TimeMs};
 use paramedic_promql::EvalOptions;
-use paramedic_samples::{Commit, TargetId, Window, WindowOptions};
-use paramedic_scrape::remote_write::WrittenSeries;
-use paramedic_scrape::{Scraped, Target, collect_forever};
+use paramedic_samples::{LogError, Rejected, Window, WindowOptions};
+use paramedic_scrape::{Target, collect_forever};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -88,9 +87,9 @@ pub struct Engine {
     /// Targets that have not been collected since the start. Until then the window cannot speak.
     pub(crate) awaited: BTreeSet<String>,
     /// When the newest collection of each target that has ended began.
-    read_at: BTreeMap<String, TimeMs>,
+    pub(crate) read_at: BTreeMap<String, TimeMs>,
     pub(crate) window: Window,
-    ingest: IngestVitals,
+    pub(crate) ingest: IngestVitals,
     pub(crate) alerts: Alerts,
     pub(crate) pages: Pages,
     pub(crate) policy: Policy,
@@ -105,6 +104,10 @@ pub struct Engine {
     pub(crate) refreshed: BTreeMap<IncidentId, TimeMs>,
     /// Why each target that cannot be looked at cannot.
     pub(crate) failures: BTreeMap<String, (TimeMs, String)>,
+    /// What was not taken of the newest collection of each target, where something was not.
+    pub(crate) refused: BTreeMap<String, Rejected>,
+    /// Why samples cannot be logged at present.
+    pub(crate) unlogged: Option<LogError>,
     /// What is to be written at the end of this turn.
     pub(crate) batch: Batch,
     pub(crate) inputs: mpsc::WeakSender<Input>,
@@ -182,6 +185,8 @@ impl Engine {
             launch: HashSet::new(),
             refreshed: BTreeMap::new(),
             failures: BTreeMap::new(),
+            refused: BTreeMap::new(),
+            unlogged: None,
             batch: Batch::default(),
             inputs: sender.downgrade(),
             workers: JoinSet::new(),
@@ -289,53 +294,6 @@ impl Engine {
         self.write()?;
         self.version.send_modify(|version| *version += 1);
         Ok(())
-    }
-
-    /// Commits what a target yielded. A collection that began before one that is taken in already
-    /// is no news: it hung, and the target was read anew meanwhile.
-    fn take_in(&mut self, scraped: Scraped) {
-        let newest = self.read_at.entry(scraped.target.clone()).or_insert(TimeMs(i64::MIN));
-        if scraped.at <= *newest {
-            return;
-        }
-        *newest = scraped.at;
-        let id = TargetId::from(scraped.target.as_str());
-        let commit = self.window.commit_target(&id, scraped.at, &scraped.series);
-        self.ingest.count(&commit);
-        self.alerts.changed(&commit.changed, scraped.at);
-        self.awaited.remove(&scraped.target);
-        if commit.rejected.total() > 0 {
-            tracing::warn!(target = scraped.target, "{}", commit.rejected);
-        }
-        if let Some(error) = commit.unlogged {
-            tracing::error!(target = scraped.target, "{error}");
-        }
-        match scraped.failure {
-            Some(failure) => {
-                let reason = self.redactor.clean(&failure.to_string());
-                let known = self.failures.get(&scraped.target);
-                let since = known.map_or(scraped.at, |(since, _)| *since);
-                // Said once, and again when it changes: a target may be away for days.
-                if known.is_none_or(|(_, told)| *told != reason) {
-                    tracing::warn!(target = scraped.target, "could not look: {reason}");
-                }
-                self.failures.insert(scraped.target, (since, reason));
-            }
-            None => {
-                if self.failures.remove(&scraped.target).is_some() {
-                    tracing::info!(target = scraped.target, "can be looked at again");
-                }
-            }
-        }
-    }
-
-    /// Commits samples that somebody sent. What was refused is for the sender to hear.
-    fn append(&mut self, series: &[WrittenSeries], now: TimeMs) -> Commit {
-        let (mut commit, unlogged) = self.window.batch(|window| append_to(window, series));
-        commit.unlogged = commit.unlogged.or(unlogged);
-        self.ingest.count(&commit);
-        self.alerts.changed(&commit.changed, now);
-        commit
     }
 
     /// Runs the groups that are due, and lets their alerts open and move incidents.
@@ -640,6 +598,16 @@ impl Engine {
         self.failures.get(target)
     }
 
+    /// What was not taken of the newest collection of a target, and why; `None` where all was.
+    pub fn refused(&self, target: &str) -> Option<&Rejected> {
+        self.refused.get(target)
+    }
+
+    /// Why samples cannot be logged at present: readers see them, a restart would not.
+    pub fn unlogged(&self) -> Option<&LogError> {
+        self.unlogged.as_ref()
+    }
+
     /// Whether a target was collected since the start.
     pub fn was_collected(&self, target: &str) -> bool {
         !self.awaited.contains(target)
@@ -681,24 +649,4 @@ const ORIGINS_MAX: usize = 64;
 
 fn as_labels(pairs: &BTreeMap<String, String>) -> Labels {
     pairs.iter().collect()
-}
-
-/// Appends what somebody sent, series by series.
-fn append_to(window: &mut Window, series: &[WrittenSeries]) -> Commit {
-    let mut commit = Commit::default();
-    for WrittenSeries { labels, samples, histograms } in series {
-        let (mut samples, mut histograms) = (&samples[..], &histograms[..]);
-        // In the order of time: where a number follows, no histogram before it may come late.
-        while !(samples.is_empty() && histograms.is_empty()) {
-            let next = histograms.first().map_or(TimeMs(i64::MAX), |(at, _)| *at);
-            let count = samples.iter().take_while(|sample| sample.at <= next).count();
-            commit.merge(window.append_samples(labels, &samples[..count]));
-            samples = &samples[count..];
-            let next = samples.first().map_or(TimeMs(i64::MAX), |sample| sample.at);
-            let count = histograms.iter().take_while(|(at, _)| *at <= next).count();
-            commit.merge(window.append_histograms(labels, &histograms[..count]));
-            histograms = &histograms[count..];
-        }
-    }
-    commit
 }

@@ -23,6 +23,7 @@
 mod alerts;
 mod engine;
 mod handle;
+mod intake;
 mod pages;
 mod plot;
 mod pursue;

@@ -9,7 +9,7 @@ use paramedic_incident::{
 };
 use paramedic_integration::Happened;
 use paramedic_model::{Clock, IncidentId, TimeMs};
-use paramedic_scrape::{Labelled, Target, collect_once};
+use paramedic_scrape::{Last, Target, collect_once};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -250,7 +250,7 @@ async fn read_anew(
     for target in targets {
         let clock = clock.clone();
         reads.spawn(async move {
-            collect_once(&target, clock.as_ref(), &mut Labelled::default()).await
+            collect_once(&target, clock.as_ref(), &mut Last::default()).await
         });
     }
     while let Some(read) = reads.join_next().await {

@@ -1,11 +1,13 @@
 //! A place in a body, and what both formats share: names, quoted texts, label sets, metadata.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use paramedic_model::{Labels, METRIC_NAME, Series, TimeMs};
+use paramedic_model::{Labels, METRIC_NAME, TimeMs};
 
-use crate::layout::Reading;
-use crate::{ExpositionError, Layout, Metadata, MetricType, Scrape, ScrapedSample, float};
+use crate::layout::{Bound, SeriesTexts, Writing};
+use crate::{ExpositionError, Format, Metadata, MetricType, float};
 
 pub(crate) type Result<T> = std::result::Result<T, ExpositionError>;
 
@@ -202,6 +204,10 @@ impl<'a> Cursor<'a> {
     /// A sample's value.
     pub fn value(&mut self) -> Result<f64> {
         let start = self.pos;
+        if let Some((value, len)) = float::leading_whole(self.rest().as_bytes()) {
+            self.pos += len;
+            return Ok(value);
+        }
         let word = self.take_until(|b| matches!(b, b' ' | b'\t' | b'\n'));
         if word.is_empty() {
             return self.fail(format!("expected a value, found {}", self.found()));
@@ -235,75 +241,96 @@ pub(crate) fn unescape_help(text: &str, quotes: bool) -> String {
 }
 
 /// Gathers samples and metadata.
-pub(crate) struct Gatherer<'l> {
-    scrape: Scrape,
+pub(crate) struct Gatherer<'a> {
+    metadata: Vec<Metadata>,
     known: HashMap<String, usize>,
-    reading: Reading<'l>,
+    writing: Writing<'a>,
+    values: Vec<f64>,
+    times: Vec<Option<TimeMs>>,
 }
 
-impl<'l> Gatherer<'l> {
-    pub fn new(layout: &'l mut Layout) -> Self {
-        Self { scrape: Scrape::default(), known: HashMap::new(), reading: Reading::new(layout) }
+/// What stands in a body.
+pub(crate) struct Gathered {
+    pub metadata: Vec<Metadata>,
+    pub series: SeriesTexts,
+    pub values: Vec<f64>,
+    pub times: Vec<Option<TimeMs>>,
+}
+
+impl<'a> Gatherer<'a> {
+    pub fn new(body: &'a str, last: Option<&'a Arc<SeriesTexts>>) -> Self {
+        Self {
+            metadata: Vec::new(),
+            known: HashMap::new(),
+            writing: Writing::new(body, last),
+            values: Vec::new(),
+            times: Vec::new(),
+        }
     }
 
     /// What is said of the family `name` so far.
     pub fn metadata(&mut self, name: String) -> &mut Metadata {
-        let metadata = &mut self.scrape.metadata;
+        let metadata = &mut self.metadata;
         let at = *self.known.entry(name).or_insert_with_key(|name| {
             metadata.push(Metadata { name: name.clone(), ..Metadata::default() });
             metadata.len() - 1
         });
-        &mut self.scrape.metadata[at]
+        &mut self.metadata[at]
     }
 
-    /// A `# TYPE` line.
-    pub fn metric_type(&mut self, name: String, metric_type: MetricType) {
-        self.reading.see_type(&name, metric_type);
-        self.metadata(name).metric_type = metric_type;
-    }
-
-    /// Name and labels of a sample.
-    pub fn series(&mut self, cursor: &mut Cursor<'_>, blanks: Blanks) -> Result<Labels> {
-        if let Some((len, labels)) = self.reading.expected(cursor.rest()) {
-            cursor.pos += len;
-            return Ok(labels);
-        }
+    /// Reads over name and labels of a sample, and gives its metric name.
+    pub fn series(&mut self, cursor: &mut Cursor<'a>, blanks: Blanks) -> Result<Cow<'a, str>> {
         let start = cursor.pos;
-        let written = cursor.series(blanks)?;
-        let text = &cursor.text[start..cursor.pos];
-        let Self { scrape, known, reading } = self;
-        Ok(reading.surprise(text, || {
-            let type_of = |family: &str| {
-                known.get(family).map_or(MetricType::Unknown, |at| scrape.metadata[*at].metric_type)
-            };
-            build(written, type_of)
-        }))
+        if let Some(len) = self.writing.expected(cursor.rest()) {
+            cursor.pos += len;
+            let mut name = Cursor::new(&cursor.text[start..cursor.pos]);
+            if let Some(name) = name.name(true) {
+                return Ok(name.into());
+            }
+            cursor.pos = start;
+        }
+        Ok(cursor.series(blanks)?.metric_name.unwrap_or_default().into())
     }
 
-    pub fn sample(&mut self, labels: Labels, value: f64, at: Option<TimeMs>) {
-        self.scrape.samples.push(ScrapedSample { series: Series { labels, value }, at });
+    /// A sample whose series stands at `start..end`, and whose value is about to be read.
+    pub fn sample(&mut self, name: &str, start: usize, end: usize, value: usize) {
+        let bound = self.bound(name);
+        self.writing.series(start, end, value, bound);
     }
 
-    pub fn finish(self) -> Scrape {
-        self.reading.finish();
-        self.scrape
+    /// The sample has this value and time, and its line ends at `end`.
+    pub fn value(&mut self, value: f64, at: Option<TimeMs>, end: usize) {
+        self.values.push(value);
+        self.times.push(at);
+        self.writing.end_of_line(end);
+    }
+
+    /// Which label of a series of this name is a bound.
+    fn bound(&self, name: &str) -> Option<Bound> {
+        let type_of = |family: &str| {
+            self.known.get(family).map_or(MetricType::Unknown, |at| self.metadata[*at].metric_type)
+        };
+        match name.strip_suffix("_bucket").map(type_of) {
+            Some(MetricType::Histogram | MetricType::GaugeHistogram) => Some(Bound::Le),
+            _ => (type_of(name) == MetricType::Summary).then_some(Bound::Quantile),
+        }
+    }
+
+    pub fn finish(self, format: Format) -> Gathered {
+        let Self { metadata, writing, values, times, .. } = self;
+        Gathered { metadata, series: writing.finish(format), values, times }
     }
 }
 
-fn build(written: WrittenLabels, type_of: impl Fn(&str) -> MetricType) -> Labels {
+/// The label set that was written, its bound in its one spelling.
+pub(crate) fn build(written: WrittenLabels, bound: Option<Bound>) -> Labels {
     let WrittenLabels { metric_name, mut pairs } = written;
-    let name = metric_name.unwrap_or_default();
-    let bound = match name.strip_suffix("_bucket").map(&type_of) {
-        Some(MetricType::Histogram | MetricType::GaugeHistogram) => Some("le"),
-        _ if type_of(&name) == MetricType::Summary => Some("quantile"),
-        _ => None,
-    };
     if let Some(bound) = bound
-        && let Some((_, value)) = pairs.iter_mut().find(|(label, _)| label == bound)
+        && let Some((_, value)) = pairs.iter_mut().find(|(label, _)| label == bound.label())
         && let Some(normal) = float::normalize(value)
     {
         *value = normal;
     }
-    pairs.push((METRIC_NAME.to_owned(), name));
+    pairs.push((METRIC_NAME.to_owned(), metric_name.unwrap_or_default()));
     pairs.into_iter().collect()
 }

@@ -1,118 +1,224 @@
 //! What a body looked like last time: a target mostly repeats itself, but for the values.
 //!
 //! ```text
-//! last body   up{job="a"} 1     ->  text `up{job="a"}`, label set
-//! this body   up{job="a"} 0     ->  same text at the same place: the same label set, not built anew
+//! body      # TYPE up gauge⏎up{job="a"} 1⏎up{job="b"} 0⏎
+//! texts     # TYPE up gauge⏎up{job="a"} |⏎up{job="b"} |⏎      all but the values, in one piece
 //! ```
 //!
-//! # Invariant
+//! A body that agrees with the texts of the last one has the same series: only its values are read.
+//! Of any other one the lines are read, and those whose text stood in the last body remember where.
 //!
-//! - A label set is taken over only where the text of the series is the same, byte for byte, and all
-//!   `# TYPE` lines so far were: they decide how the bounds of buckets are spelled.
+//! # Invariants
+//!
+//! - Texts hold all that decides a label set: format, `# TYPE` lines, name and labels as written.
+//! - A series is taken for one of the last body only where both, text and kind of bound, are equal.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
-use paramedic_model::Labels;
+use paramedic_model::{Labels, Run, SeriesList};
 
-use crate::MetricType;
+use crate::cursor::{Blanks, Cursor, build};
+use crate::{Format, openmetrics, text};
 
-/// The series of a body, as a reader of the next one wants them. Empty to begin with; what it
+/// The series of the last body, as a reader of the next one wants them. Empty to begin with; what it
 /// speeds up it never changes.
 #[derive(Clone, Debug, Default)]
 pub struct Layout {
-    lines: Vec<Line>,
-    types: Vec<(String, MetricType)>,
+    pub(crate) last: Option<Arc<SeriesTexts>>,
 }
 
-#[derive(Clone, Debug)]
+/// A label whose values are bounds, which have one spelling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bound {
+    Le,
+    Quantile,
+}
+
+impl Bound {
+    pub fn label(self) -> &'static str {
+        match self {
+            Bound::Le => "le",
+            Bound::Quantile => "quantile",
+        }
+    }
+}
+
+/// The series of a body, as written: label sets are made of it when they are asked for.
+#[derive(Debug)]
+pub struct SeriesTexts {
+    format: Format,
+    /// The body without values and what stands behind them on their lines.
+    text: Box<str>,
+    lines: Box<[Line]>,
+    /// The lines of series that have a bound, ascending.
+    bounds: Box<[(u32, Bound)]>,
+    /// Whether every text ends so that no other series begins with it.
+    is_comparable: bool,
+    /// Where series stood in the body before.
+    previous: Option<(Weak<SeriesTexts>, Box<[Run]>)>,
+}
+
+/// Where in the text a series begins, and where its value would.
+#[derive(Clone, Copy, Debug)]
 struct Line {
-    /// Name and labels as written, up to where the value may begin.
-    text: Arc<str>,
-    /// How many `# TYPE` lines stood before it.
-    types: usize,
-    labels: Labels,
+    start: u32,
+    end: u32,
 }
 
-/// One body on its way into a [`Layout`].
-pub(crate) struct Reading<'l> {
-    last: &'l mut Layout,
-    /// Where in the last body the next line is expected.
+impl SeriesTexts {
+    /// Name and labels of a series, as written.
+    fn series(&self, index: usize) -> &str {
+        let Line { start, end } = self.lines[index];
+        self.text[start as usize..end as usize].trim_end_matches([' ', '\t'])
+    }
+
+    fn bound(&self, index: usize) -> Option<Bound> {
+        let at = self.bounds.binary_search_by_key(&(index as u32), |(line, _)| *line).ok()?;
+        Some(self.bounds[at].1)
+    }
+
+    /// The values of a body that has these very texts.
+    pub(crate) fn values(&self, format: Format, body: &str) -> Option<Vec<f64>> {
+        if format != self.format || !self.is_comparable {
+            return None;
+        }
+        let mut values = Vec::with_capacity(self.lines.len());
+        let (mut cursor, mut from) = (Cursor::new(body), 0);
+        for line in &self.lines {
+            let end = line.end as usize;
+            if !cursor.accept(&self.text[from..end]) {
+                return None;
+            }
+            values.push(cursor.value().ok()?);
+            if cursor.peek() != Some(b'\n') {
+                match format {
+                    Format::Text => text::after_value(&mut cursor).ok()?,
+                    Format::OpenMetrics => openmetrics::after_value(&mut cursor).ok()?,
+                };
+            }
+            from = end;
+        }
+        (cursor.rest() == &self.text[from..]).then_some(values)
+    }
+}
+
+impl SeriesList for SeriesTexts {
+    fn len(&self) -> usize {
+        self.lines.len()
+    }
+
+    fn labels(&self, index: usize) -> Labels {
+        let blanks = match self.format {
+            Format::Text => Blanks::Any,
+            Format::OpenMetrics => Blanks::None,
+        };
+        let written = Cursor::new(self.series(index)).series(blanks);
+        build(written.expect("the text was read when the body was"), self.bound(index))
+    }
+
+    fn runs_of(&self, previous: &Arc<dyn SeriesList>) -> Vec<Run> {
+        match &self.previous {
+            Some((known, runs)) if std::ptr::addr_eq(known.as_ptr(), Arc::as_ptr(previous)) => {
+                runs.to_vec()
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// The texts of a body that is being read.
+pub(crate) struct Writing<'a> {
+    body: &'a str,
+    last: Option<&'a Arc<SeriesTexts>>,
+    /// Where in the last body the next series is expected.
     next: usize,
-    types: Vec<(String, MetricType)>,
-    /// Whether all types were as in the last body.
-    same_types: bool,
-    /// The lines of this body, once it is not a beginning of the last one.
-    fresh: Option<Vec<Line>>,
-    /// Where the lines of the last body stand, once that is asked.
-    places: Option<HashMap<Arc<str>, usize>>,
+    /// Where the series of the last body stand, once that is asked.
+    places: Option<HashMap<&'a str, usize>>,
+    runs: Vec<Run>,
+    text: String,
+    lines: Vec<Line>,
+    bounds: Vec<(u32, Bound)>,
+    is_comparable: bool,
+    /// Up to where the body is in the text.
+    taken: usize,
 }
 
-impl<'l> Reading<'l> {
-    pub fn new(last: &'l mut Layout) -> Self {
-        Self { last, next: 0, types: Vec::new(), same_types: true, fresh: None, places: None }
+impl<'a> Writing<'a> {
+    pub fn new(body: &'a str, last: Option<&'a Arc<SeriesTexts>>) -> Self {
+        Self {
+            body,
+            last,
+            next: 0,
+            places: None,
+            runs: Vec::new(),
+            text: String::with_capacity(last.map_or(0, |last| last.text.len())),
+            lines: Vec::with_capacity(last.map_or(0, |last| last.lines.len())),
+            bounds: Vec::new(),
+            is_comparable: true,
+            taken: 0,
+        }
     }
 
-    /// A `# TYPE` line.
-    pub fn see_type(&mut self, name: &str, metric_type: MetricType) {
-        let expected = self.last.types.get(self.types.len());
-        self.same_types &= expected.is_some_and(|(n, t)| n == name && *t == metric_type);
-        self.types.push((name.to_owned(), metric_type));
-    }
-
-    /// Whether what decided the label set of `line` is as it was.
-    fn holds(&self, line: &Line) -> bool {
-        self.same_types && line.types == self.types.len()
-    }
-
-    /// How many bytes of `rest` are the series that stood here last time, and its labels.
-    pub fn expected(&mut self, rest: &str) -> Option<(usize, Labels)> {
-        let line = self.last.lines.get(self.next).filter(|line| self.holds(line))?;
-        let after = rest.strip_prefix(&*line.text)?;
-        if !line.text.ends_with('}') {
+    /// How many bytes of `rest` are the series that is expected here, which need not be read.
+    pub fn expected(&self, rest: &str) -> Option<usize> {
+        let last = self.last.filter(|last| self.next < last.lines.len())?;
+        let text = last.series(self.next);
+        let after = rest.strip_prefix(text)?;
+        if !text.ends_with('}') {
             // A name without labels may be the beginning of another one, or have labels this time.
             let blank = [' ', '\t'];
-            let ends = line.text.ends_with(blank) || after.starts_with(blank);
-            if !ends || after.trim_start_matches(blank).starts_with('{') {
+            if !after.starts_with(blank) || after.trim_start_matches(blank).starts_with('{') {
                 return None;
             }
         }
-        let (len, labels) = (line.text.len(), line.labels.clone());
-        self.next += 1;
-        if let Some(fresh) = &mut self.fresh {
-            fresh.push(line.clone());
-        }
-        Some((len, labels))
+        Some(text.len())
     }
 
-    /// The labels of a line that was not expected; `build` makes them where they are new.
-    pub fn surprise(&mut self, text: &str, build: impl FnOnce() -> Labels) -> Labels {
-        let lines = &self.last.lines;
-        if self.fresh.is_none() {
-            self.fresh = Some(lines[..self.next.min(lines.len())].to_vec());
+    /// A series that begins at `start` of the body, ends at `end`, and whose value stands at `value`.
+    pub fn series(&mut self, start: usize, end: usize, value: usize, bound: Option<Bound>) {
+        let index = self.lines.len();
+        if let Some(was) = self.place(&self.body[start..end]) {
+            self.next = was + 1;
+            if self.last.is_some_and(|last| last.bound(was) == bound) {
+                Run::extend(&mut self.runs, index, was);
+            }
+        }
+        self.bounds.extend(bound.map(|bound| (index as u32, bound)));
+        let from = self.text.len() + (start - self.taken);
+        self.text.push_str(&self.body[self.taken..value]);
+        self.is_comparable &= self.text.ends_with([' ', '\t', '}']);
+        self.lines.push(Line { start: from as u32, end: self.text.len() as u32 });
+    }
+
+    /// Where a series stood in the last body.
+    fn place(&mut self, series: &str) -> Option<usize> {
+        let last = self.last?;
+        if self.next < last.lines.len() && last.series(self.next) == series {
+            return Some(self.next);
         }
         let places = self.places.get_or_insert_with(|| {
-            lines.iter().enumerate().map(|(at, line)| (line.text.clone(), at)).collect()
+            (0..last.lines.len()).map(|index| (last.series(index), index)).collect()
         });
-        let place = places.get(text).copied();
-        let line = match place.filter(|at| self.holds(&self.last.lines[*at])) {
-            Some(at) => {
-                self.next = at + 1;
-                self.last.lines[at].clone()
-            }
-            None => Line { text: text.into(), types: self.types.len(), labels: build() },
-        };
-        let labels = line.labels.clone();
-        self.fresh.get_or_insert_default().push(line);
-        labels
+        places.get(series).copied()
     }
 
-    /// Remembers the body, which was read to its end.
-    pub fn finish(self) {
-        match self.fresh {
-            Some(fresh) => self.last.lines = fresh,
-            None => self.last.lines.truncate(self.next),
+    /// The line of the last series ends at `at`.
+    pub fn end_of_line(&mut self, at: usize) {
+        self.taken = at;
+    }
+
+    /// The body was read to its end.
+    pub fn finish(mut self, format: Format) -> SeriesTexts {
+        self.text.push_str(&self.body[self.taken..]);
+        let runs = self.runs.into_boxed_slice();
+        SeriesTexts {
+            format,
+            text: self.text.into(),
+            lines: self.lines.into(),
+            bounds: self.bounds.into(),
+            is_comparable: self.is_comparable,
+            previous: self.last.map(|last| (Arc::downgrade(last), runs)),
         }
-        self.last.types = self.types;
     }
 }

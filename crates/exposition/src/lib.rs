@@ -4,7 +4,8 @@
 //! ```text
 //!  Content-Type --Format::of--> Format
 //!  body --------parse---------> Scrape { samples, families }       or line, column, reason
-//!  body --------parse_again---> the same, in a fraction of the time, from the Layout of the last body
+//!  body --------parse_again---> list of series, values: where the series are those of the last body,
+//!                               the same list, in a fraction of the time
 //!  Family ------write_text----> body
 //! ```
 //!
@@ -30,6 +31,6 @@ mod write;
 
 pub use error::ExpositionError;
 pub use family::{Family, Metadata, MetricType, Scrape, ScrapedSample};
-pub use layout::Layout;
-pub use parse::{ContentTypeError, Format, parse, parse_again, parse_as};
+pub use layout::{Layout, SeriesTexts};
+pub use parse::{ContentTypeError, Format, Reading, parse, parse_again, parse_as};
 pub use write::{TEXT_CONTENT_TYPE, write_text};

@@ -3,11 +3,10 @@
 use paramedic_model::TimeMs;
 
 use crate::cursor::{Blanks, Cursor, Gatherer, Result, unescape_help};
-use crate::{Layout, MetricType, Scrape, float};
+use crate::{MetricType, float};
 
-pub(crate) fn parse(text: &str, layout: &mut Layout) -> Result<Scrape> {
+pub(crate) fn gather<'a>(text: &'a str, gatherer: &mut Gatherer<'a>) -> Result<()> {
     let mut cursor = Cursor::new(text);
-    let mut gatherer = Gatherer::new(layout);
     loop {
         if cursor.is_at_end() {
             return cursor.fail("data does not end with # EOF");
@@ -17,12 +16,12 @@ pub(crate) fn parse(text: &str, layout: &mut Layout) -> Result<Scrape> {
             if !cursor.is_at_end() {
                 return cursor.fail("unexpected data after # EOF");
             }
-            return Ok(gatherer.finish());
+            return Ok(());
         }
         if cursor.accept("# ") {
-            metadata(&mut cursor, &mut gatherer)?;
+            metadata(&mut cursor, gatherer)?;
         } else {
-            sample(&mut cursor, &mut gatherer)?;
+            sample(&mut cursor, gatherer)?;
         }
         if !cursor.accept("\n") {
             return cursor.fail(match cursor.is_at_end() {
@@ -58,7 +57,7 @@ fn metadata(cursor: &mut Cursor<'_>, gatherer: &mut Gatherer<'_>) -> Result<()> 
     match keyword {
         "HELP" => gatherer.metadata(name).help = unescape_help(text, true),
         "TYPE" => match MetricType::of_word(text).filter(|_| text != "untyped") {
-            Some(metric_type) => gatherer.metric_type(name, metric_type),
+            Some(metric_type) => gatherer.metadata(name).metric_type = metric_type,
             None => return cursor.fail_at(start, format!("invalid metric type {text:?}")),
         },
         _ => {
@@ -72,10 +71,20 @@ fn metadata(cursor: &mut Cursor<'_>, gatherer: &mut Gatherer<'_>) -> Result<()> 
     Ok(())
 }
 
-fn sample(cursor: &mut Cursor<'_>, gatherer: &mut Gatherer<'_>) -> Result<()> {
-    let labels = gatherer.series(cursor, Blanks::None)?;
+fn sample<'a>(cursor: &mut Cursor<'a>, gatherer: &mut Gatherer<'a>) -> Result<()> {
+    let start = cursor.pos;
+    let name = gatherer.series(cursor, Blanks::None)?;
+    let end = cursor.pos;
     blank(cursor)?;
+    gatherer.sample(&name, start, end, cursor.pos);
     let value = cursor.value()?;
+    let at = after_value(cursor)?;
+    gatherer.value(value, at, cursor.pos);
+    Ok(())
+}
+
+/// The rest of a line behind its value: perhaps a time, perhaps an exemplar.
+pub(crate) fn after_value(cursor: &mut Cursor<'_>) -> Result<Option<TimeMs>> {
     let mut at = None;
     if cursor.rest().starts_with(' ') && !cursor.rest().starts_with(" #") {
         cursor.pos += 1;
@@ -84,8 +93,7 @@ fn sample(cursor: &mut Cursor<'_>, gatherer: &mut Gatherer<'_>) -> Result<()> {
     if cursor.accept(" # ") {
         exemplar(cursor)?;
     }
-    gatherer.sample(labels, value, at);
-    Ok(())
+    Ok(at)
 }
 
 /// Seconds with fractions.

@@ -1,4 +1,9 @@
-use crate::{ExpositionError, Layout, Scrape, openmetrics, text};
+use std::sync::Arc;
+
+use paramedic_model::{Series, SeriesList as _};
+
+use crate::cursor::{Gathered, Gatherer};
+use crate::{ExpositionError, Layout, Scrape, ScrapedSample, SeriesTexts, openmetrics, text};
 
 /// One of the formats that can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,17 +40,34 @@ impl Format {
     }
 }
 
+/// What a body says: its series, and the value of each. A sample's own time is not kept.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// The same list as last time where the body has the same series in the same order.
+    pub series: Arc<SeriesTexts>,
+    /// As many as there are series.
+    pub values: Vec<f64>,
+}
+
+impl Reading {
+    /// All samples, in the order of the body.
+    pub fn samples(&self) -> impl Iterator<Item = Series> {
+        let labels = (0..self.values.len()).map(|index| self.series.labels(index));
+        labels.zip(&self.values).map(|(labels, value)| Series { labels, value: *value })
+    }
+}
+
 /// Reads a body by its `Content-Type`.
 ///
 /// # Errors
 ///
 /// The first mistake, with its place; a `Content-Type` that names no format stands at line 1.
 pub fn parse(content_type: &str, body: &[u8]) -> Result<Scrape, ExpositionError> {
-    parse_again(content_type, body, &mut Layout::default())
+    parse_as(format_of(content_type, body)?, body)
 }
 
 /// As [`parse`], for a target that is read again and again: `layout` is what its last body left, and
-/// becomes what this one leaves. Series that stood there before keep their label sets, as clones.
+/// becomes what this one leaves. Of a body with the same series only the values are read.
 ///
 /// # Errors
 ///
@@ -54,11 +76,18 @@ pub fn parse_again(
     content_type: &str,
     body: &[u8],
     layout: &mut Layout,
-) -> Result<Scrape, ExpositionError> {
-    match Format::of(content_type) {
-        Ok(format) => parse_into(format, body, layout),
-        Err(error) => Err(ExpositionError::at(body, 0, error.to_string())),
+) -> Result<Reading, ExpositionError> {
+    let format = format_of(content_type, body)?;
+    let text = utf8(body)?;
+    if let Some(last) = &layout.last
+        && let Some(values) = last.values(format, text)
+    {
+        return Ok(Reading { series: last.clone(), values });
     }
+    let gathered = gather(format, text, layout.last.as_ref())?;
+    let series = Arc::new(gathered.series);
+    layout.last = Some(series.clone());
+    Ok(Reading { series, values: gathered.values })
 }
 
 /// Reads a body of a known format.
@@ -67,14 +96,33 @@ pub fn parse_again(
 ///
 /// The first mistake, with its place.
 pub fn parse_as(format: Format, body: &[u8]) -> Result<Scrape, ExpositionError> {
-    parse_into(format, body, &mut Layout::default())
+    let Gathered { metadata, series, values, times } = gather(format, utf8(body)?, None)?;
+    let sample = |(index, (value, at))| {
+        let series = Series { labels: series.labels(index), value };
+        ScrapedSample { series, at }
+    };
+    let samples = values.into_iter().zip(times).enumerate().map(sample).collect();
+    Ok(Scrape { samples, metadata })
 }
 
-fn parse_into(format: Format, body: &[u8], layout: &mut Layout) -> Result<Scrape, ExpositionError> {
-    let valid = std::str::from_utf8(body)
-        .map_err(|error| ExpositionError::at(body, error.valid_up_to(), "invalid UTF-8"))?;
+fn gather(
+    format: Format,
+    text: &str,
+    last: Option<&Arc<SeriesTexts>>,
+) -> Result<Gathered, ExpositionError> {
+    let mut gatherer = Gatherer::new(text, last);
     match format {
-        Format::Text => text::parse(valid, layout),
-        Format::OpenMetrics => openmetrics::parse(valid, layout),
+        Format::Text => text::gather(text, &mut gatherer)?,
+        Format::OpenMetrics => openmetrics::gather(text, &mut gatherer)?,
     }
+    Ok(gatherer.finish(format))
+}
+
+fn format_of(content_type: &str, body: &[u8]) -> Result<Format, ExpositionError> {
+    Format::of(content_type).map_err(|error| ExpositionError::at(body, 0, error.to_string()))
+}
+
+fn utf8(body: &[u8]) -> Result<&str, ExpositionError> {
+    std::str::from_utf8(body)
+        .map_err(|error| ExpositionError::at(body, error.valid_up_to(), "invalid UTF-8"))
 }

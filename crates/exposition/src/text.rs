@@ -2,22 +2,21 @@
 
 use paramedic_model::TimeMs;
 
+use crate::MetricType;
 use crate::cursor::{Blanks, Cursor, Gatherer, Result, unescape_help};
-use crate::{Layout, MetricType, Scrape};
 
-pub(crate) fn parse(text: &str, layout: &mut Layout) -> Result<Scrape> {
+pub(crate) fn gather<'a>(text: &'a str, gatherer: &mut Gatherer<'a>) -> Result<()> {
     let mut cursor = Cursor::new(text);
-    let mut gatherer = Gatherer::new(layout);
     while !cursor.is_at_end() {
         cursor.skip_blanks(Blanks::Any);
         match cursor.peek() {
             Some(b'\n') | None => {}
-            Some(b'#') => comment(&mut cursor, &mut gatherer)?,
-            Some(_) => sample(&mut cursor, &mut gatherer)?,
+            Some(b'#') => comment(&mut cursor, gatherer)?,
+            Some(_) => sample(&mut cursor, gatherer)?,
         }
         cursor.accept("\n");
     }
-    Ok(gatherer.finish())
+    Ok(())
 }
 
 /// A line that starts with `#`. Without a blank after it, and without one of the two words after
@@ -47,7 +46,7 @@ fn comment(cursor: &mut Cursor<'_>, gatherer: &mut Gatherer<'_>) -> Result<()> {
             let Some(metric_type) = MetricType::of_word(word) else {
                 return cursor.fail_at(start, format!("invalid metric type {word:?}"));
             };
-            gatherer.metric_type(name, metric_type);
+            gatherer.metadata(name).metric_type = metric_type;
         }
         _ => {
             cursor.take_until(|b| b == b'\n');
@@ -56,10 +55,20 @@ fn comment(cursor: &mut Cursor<'_>, gatherer: &mut Gatherer<'_>) -> Result<()> {
     Ok(())
 }
 
-fn sample(cursor: &mut Cursor<'_>, gatherer: &mut Gatherer<'_>) -> Result<()> {
-    let labels = gatherer.series(cursor, Blanks::Any)?;
+fn sample<'a>(cursor: &mut Cursor<'a>, gatherer: &mut Gatherer<'a>) -> Result<()> {
+    let start = cursor.pos;
+    let name = gatherer.series(cursor, Blanks::Any)?;
+    let end = start + cursor.text[start..cursor.pos].trim_end_matches([' ', '\t']).len();
     cursor.skip_blanks(Blanks::Any);
+    gatherer.sample(&name, start, end, cursor.pos);
     let value = cursor.value()?;
+    let at = after_value(cursor)?;
+    gatherer.value(value, at, cursor.pos);
+    Ok(())
+}
+
+/// The rest of a line behind its value: perhaps a time.
+pub(crate) fn after_value(cursor: &mut Cursor<'_>) -> Result<Option<TimeMs>> {
     cursor.skip_blanks(Blanks::Any);
     let mut at = None;
     if !matches!(cursor.peek(), None | Some(b'\n')) {
@@ -74,6 +83,5 @@ fn sample(cursor: &mut Cursor<'_>, gatherer: &mut Gatherer<'_>) -> Result<()> {
     if !matches!(cursor.peek(), None | Some(b'\n')) {
         return cursor.fail(format!("expected the end of the line, found {}", cursor.found()));
     }
-    gatherer.sample(labels, value, at);
-    Ok(())
+    Ok(at)
 }

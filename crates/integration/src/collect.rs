@@ -1,4 +1,6 @@
-use paramedic_model::{BoxFuture, Series};
+use std::sync::Arc;
+
+use paramedic_model::{BoxFuture, Series, SeriesList};
 
 use crate::{Look, ProbeError};
 
@@ -7,6 +9,21 @@ use crate::{Look, ProbeError};
 pub trait Collector: Send + Sync {
     /// One collection. The scrape loop adds `up`, `job`, `instance` and the labels of the system.
     fn collect(&self, look: Look) -> BoxFuture<'_, Collection>;
+
+    /// As [`Collector::collect`], for who collects again and again. A collector of very many series
+    /// yields them as a list, which it gives again while they are the same.
+    fn collect_again(&self, look: Look) -> BoxFuture<'_, Collected> {
+        Box::pin(async move { Collected::Sets(self.collect(look).await) })
+    }
+}
+
+/// What one collection of many yields.
+#[derive(Debug)]
+pub enum Collected {
+    /// Each series with its labels.
+    Sets(Collection),
+    /// A complete collection: the value of each series of a list.
+    Listed(Arc<dyn SeriesList>, Vec<f64>),
 }
 
 /// What one collection yields.

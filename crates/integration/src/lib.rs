@@ -36,7 +36,7 @@ mod transport;
 pub use action::{Acted, Action, ActionError, BlastRadius, Happened, Precondition};
 pub use clients::{ActingClient, Allow, LookingClient};
 pub use clock::ScaledClock;
-pub use collect::{Collection, Collector};
+pub use collect::{Collected, Collection, Collector};
 pub use contract::{Asset, Environment, Integration, Kit, SettingsError, System};
 pub use error::ProbeError;
 pub use http_client::{Auth, HttpClient, HttpRequest, HttpResponse, UrlPath};

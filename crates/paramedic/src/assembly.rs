@@ -14,7 +14,6 @@ use paramedic_journal::Journal;
 use paramedic_model::SystemName;
 use paramedic_rules::{Group, GroupDefaults, Rule, RuleFile};
 use paramedic_runbook::Runbook;
-use paramedic_samples::{LogOptions, WindowOptions};
 use paramedic_scrape::{HttpCollector, Target};
 
 use crate::config::{Config, HttpScrape, Scheme, SystemConfig};
@@ -162,12 +161,7 @@ pub fn setup(
         pages: loaded.pages,
         policy: config.policy.clone(),
         freezes: config.freezes.clone(),
-        window: WindowOptions {
-            retention: config.retention,
-            memory_limit: config.samples.memory_limit,
-            log: LogOptions { fsync: config.samples.fsync, ..LogOptions::default() },
-            ..WindowOptions::default()
-        },
+        window: config.samples.window(config.retention),
         eval: config.eval_options(),
         versions,
     })

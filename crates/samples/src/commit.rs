@@ -73,6 +73,19 @@ pub struct Rejected {
 }
 
 impl Rejected {
+    /// Whether samples were not taken for all the reasons of `other`.
+    pub fn has_reasons_of(self, other: &Self) -> bool {
+        [
+            (self.out_of_order, other.out_of_order),
+            (self.duplicate, other.duplicate),
+            (self.expired, other.expired),
+            (self.over_limit, other.over_limit),
+            (self.unknown, other.unknown),
+        ]
+        .iter()
+        .all(|(own, others)| *others == 0 || *own > 0)
+    }
+
     /// All of them.
     pub fn total(self) -> usize {
         self.out_of_order + self.duplicate + self.expired + self.over_limit + self.unknown

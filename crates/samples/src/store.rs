@@ -7,7 +7,7 @@ use paramedic_promql::{Family, FamilyId, RowRef, Source};
 
 use crate::Snapshot;
 use crate::chunk::CHUNK;
-use crate::family::{FamilyRows, Outcome, row_bytes};
+use crate::family::{FamilyRows, Outcome, Pushed, row_bytes};
 use crate::index::{FamilyIndex, ROW_INDEX_BYTES, RowState, SeriesRef, Shared};
 
 /// What a family takes beside its rows.
@@ -21,6 +21,7 @@ pub(crate) struct Store {
     shared: Shared,
     /// The last generation given out.
     generation: u32,
+    made: u64,
     /// Families without rows, whose place the next new one takes.
     empty_families: Vec<u32>,
     /// An estimate of the memory in use but for the texts, exact after each expiry.
@@ -28,6 +29,11 @@ pub(crate) struct Store {
 }
 
 impl Store {
+    /// How many series were ever made.
+    pub fn made(&self) -> u64 {
+        self.made
+    }
+
     /// An estimate of the memory in use.
     pub fn bytes(&self) -> usize {
         self.row_bytes + self.shared.symbols.bytes()
@@ -55,6 +61,7 @@ impl Store {
         let family = family.unwrap_or_else(|| self.add_family(name));
         // Zero is the generation of what is free.
         self.generation = self.generation.wrapping_add(1).max(1);
+        self.made += 1;
         let rows = Arc::make_mut(&mut self.data.families[family as usize]);
         let (count, values) = (rows.row_count(), dictionary_len(rows));
         let row = self.families[family as usize].add(
@@ -148,6 +155,22 @@ impl Store {
         let outcome = family.push(series.row, sample, late_after, &mut grown);
         self.row_bytes = self.row_bytes.saturating_add_signed(grown);
         outcome
+    }
+
+    /// Appends one sample to each of these current series of one family, all at one moment.
+    pub fn push_run(
+        &mut self,
+        series: &[SeriesRef],
+        at: TimeMs,
+        values: &[f64],
+        late_after: TimeMs,
+    ) -> Pushed {
+        let Some(first) = series.first() else { return Pushed::default() };
+        let family = Arc::make_mut(&mut self.data.families[first.family as usize]);
+        let rows = series.iter().map(|series| series.row).zip(values.iter().copied());
+        let pushed = family.push_run(rows, at, late_after);
+        self.row_bytes = self.row_bytes.saturating_add_signed(pushed.grown);
+        pushed
     }
 
     /// Keeps the histogram behind a sample of a current series.

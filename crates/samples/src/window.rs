@@ -3,7 +3,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use paramedic_model::{Histogram, Labels, Sample, Series, TimeMs, histogram_nan, stale_nan};
+use paramedic_model::{
+    Histogram, Labels, Run, Sample, Series, SeriesList, TimeMs, histogram_nan, is_same_list,
+    stale_nan,
+};
 use paramedic_promql::{Family, FamilyId, RowRef, Source, Symbol};
 
 use crate::family::Outcome;
@@ -25,7 +28,8 @@ pub struct WindowOptions {
     /// its series. Default: zero, none may.
     pub out_of_order: Duration,
     /// The memory, by the same estimate, from which on no new series are taken. Known ones go on.
-    /// Default: no bound.
+    /// The last tenth of it is for others than those who fill it: there, a target that has lately
+    /// brought more new series than the average target brings no more. Default: no bound.
     pub memory_limit: Option<usize>,
     /// How what is committed is logged, where the window has a directory ([`Window::open`]).
     pub log: LogOptions,
@@ -47,15 +51,23 @@ impl Default for WindowOptions {
 /// samples so much longer.
 const SWEEPS_PER_RETENTION: u32 = 8;
 
+/// This part of the memory limit is kept from targets that bring more series than others.
+const RESERVED_PART: usize = 10;
+
 /// How many series of a target's last list are looked at to find where it goes on.
 const RESYNC_MAX: usize = 64;
 
 /// What a target yielded last time.
 #[derive(Debug, Default)]
 struct Target {
+    /// [`SeriesRef::NONE`] stands for a series that was refused.
     series: Vec<SeriesRef>,
+    /// The list that these are the series of, where it came as one.
+    list: Option<Arc<dyn SeriesList>>,
     /// Where the log has this list.
     layout: Layout,
+    /// How many series it brought lately: an eighth of it is forgotten with each sweep.
+    brought: u64,
 }
 
 /// The recent samples of all series.
@@ -195,7 +207,8 @@ impl Window {
     /// no look-up; [`Window::commit_refs`] does without that, too.
     pub fn commit_target(&mut self, target: &TargetId, at: TimeMs, series: &[Series]) -> Commit {
         let mut commit = self.begin(at);
-        let last = self.targets.remove(target).unwrap_or_default();
+        let mut last = self.targets.remove(target).unwrap_or_default();
+        let (before, others) = (self.store.made(), self.brought());
         let mut refs = Vec::with_capacity(series.len());
         // Where the next series is expected in the list of last time.
         let mut expected = 0;
@@ -206,7 +219,9 @@ impl Window {
                 refs.push((known, *value));
                 continue;
             }
-            let Some(found) = self.store.resolve(labels, self.options.memory_limit) else {
+            let own = last.brought + (self.store.made() - before);
+            let most = self.limit_for(own, others);
+            let Some(found) = self.store.resolve(labels, most) else {
                 commit.rejected.over_limit += 1;
                 continue;
             };
@@ -217,8 +232,56 @@ impl Window {
                 expected += skipped + 1;
             }
         }
-        let same = last.series.iter().eq(refs.iter().map(|(series, _)| series));
-        self.take(target, last, at, &refs, same, &mut commit);
+        last.brought += self.store.made() - before;
+        let (refs, values): (Vec<_>, Vec<_>) = refs.into_iter().unzip();
+        self.take(target, last, None, at, refs, &values, &mut commit);
+        commit
+    }
+
+    /// As [`Window::commit_target`], of a list that mostly comes again: then no label set is looked
+    /// at. Of another list only those series are looked up of which it does not know where they
+    /// stood in the last one.
+    ///
+    /// Panics where there are not as many values as series.
+    pub fn commit_list(
+        &mut self,
+        target: &TargetId,
+        at: TimeMs,
+        list: &Arc<dyn SeriesList>,
+        values: &[f64],
+    ) -> Commit {
+        assert_eq!(list.len(), values.len(), "each series of a list has a value");
+        let mut commit = self.begin(at);
+        let mut last = self.targets.remove(target).unwrap_or_default();
+        let same = last.list.as_ref().is_some_and(|known| is_same_list(known, list));
+        if same && last.series.iter().all(|series| self.store.is_current(*series)) {
+            self.take_again(target, last, at, values, &mut commit);
+            return commit;
+        }
+        let mut series = vec![SeriesRef::NONE; list.len()];
+        match &last.list {
+            Some(_) if same => series.copy_from_slice(&last.series),
+            Some(known) => {
+                for Run { at, was, len } in list.runs_of(known) {
+                    let was = &last.series[was as usize..(was + len) as usize];
+                    series[at as usize..(at + len) as usize].copy_from_slice(was);
+                }
+            }
+            None => {}
+        }
+        let (before, others) = (self.store.made(), self.brought());
+        for (index, series) in series.iter_mut().enumerate() {
+            // What was refused may be there by now, and what expired must be made anew.
+            if !self.store.is_current(*series) {
+                let own = last.brought + (self.store.made() - before);
+                let most = self.limit_for(own, others);
+                let found = self.store.resolve(&list.labels(index), most);
+                commit.rejected.over_limit += usize::from(found.is_none());
+                *series = found.unwrap_or(SeriesRef::NONE);
+            }
+        }
+        last.brought += self.store.made() - before;
+        self.take(target, last, Some(list.clone()), at, series, values, &mut commit);
         commit
     }
 
@@ -232,40 +295,57 @@ impl Window {
     ) -> Commit {
         let mut commit = self.begin(at);
         let last = self.targets.remove(target).unwrap_or_default();
-        let current: Vec<(SeriesRef, f64)>;
-        let mut samples = samples;
-        if !samples.iter().all(|(series, _)| self.store.is_current(*series)) {
-            let good = samples.iter().filter(|(series, _)| self.store.is_current(*series));
-            current = good.copied().collect();
-            commit.rejected.unknown += samples.len() - current.len();
-            samples = &current;
-        }
-        let same = last.series.iter().eq(samples.iter().map(|(series, _)| series));
-        self.take(target, last, at, samples, same, &mut commit);
+        let current = samples.iter().filter(|(series, _)| self.store.is_current(*series));
+        let (series, values): (Vec<_>, Vec<_>) = current.copied().unzip();
+        commit.rejected.unknown += samples.len() - series.len();
+        self.take(target, last, None, at, series, &values, &mut commit);
         commit
     }
 
-    /// Takes the samples of a target; where the series are not the `same` as last time, those that
-    /// are missing end.
-    fn take(
+    /// Takes the samples of a target that yields the series of last time, which are all current.
+    fn take_again(
         &mut self,
         target: &TargetId,
         mut last: Target,
         at: TimeMs,
-        samples: &[(SeriesRef, f64)],
-        same: bool,
+        values: &[f64],
         commit: &mut Commit,
     ) {
+        let Target { series, layout, .. } = &mut last;
+        self.log_with(commit, |log, store| {
+            log.samples(store, target, layout, true, at, series, values)
+        });
+        self.push_all(&last.series, at, values, commit);
+        self.targets.insert(target.clone(), last);
+    }
+
+    /// Takes the samples of a target; where the series are not those of last time, what is missing
+    /// ends.
+    #[expect(clippy::too_many_arguments, reason = "all that is known of one collection")]
+    fn take(
+        &mut self,
+        target: &TargetId,
+        mut last: Target,
+        list: Option<Arc<dyn SeriesList>>,
+        at: TimeMs,
+        series: Vec<SeriesRef>,
+        values: &[f64],
+        commit: &mut Commit,
+    ) {
+        last.list = list;
+        let is_refused = |series: &SeriesRef| *series == SeriesRef::NONE;
+        if last.series == series && !series.iter().any(is_refused) {
+            return self.take_again(target, last, at, values, commit);
+        }
+        let taken = series.iter().zip(values).filter(|(series, _)| !is_refused(series));
+        let (taken, values): (Vec<_>, Vec<_>) = taken.map(|(s, v)| (*s, *v)).unzip();
+        let same = last.series == series;
         let layout = &mut last.layout;
-        self.log_with(commit, |log, store| log.samples(store, target, layout, same, at, samples));
-        for (series, value) in samples {
-            self.push(*series, Sample { at, value: *value }, commit);
-        }
-        if same {
-            self.targets.insert(target.clone(), last);
-            return;
-        }
-        for (series, _) in samples {
+        self.log_with(commit, |log, store| {
+            log.samples(store, target, layout, same, at, &taken, &values)
+        });
+        self.push_all(&taken, at, &values, commit);
+        for series in &taken {
             self.store.state_mut(*series).seen = self.commit;
         }
         for series in &last.series {
@@ -273,9 +353,45 @@ impl Window {
                 self.end(*series, at, commit);
             }
         }
-        last.series.clear();
-        last.series.extend(samples.iter().map(|(series, _)| series));
+        last.series = series;
         self.targets.insert(target.clone(), last);
+    }
+
+    /// Appends a sample to each of these series, all at one moment.
+    fn push_all(&mut self, series: &[SeriesRef], at: TimeMs, values: &[f64], commit: &mut Commit) {
+        if at <= self.store.data.floor {
+            commit.rejected.expired += series.len();
+            return;
+        }
+        let late_after = self.late_after();
+        let mut done = 0;
+        while let Some(first) = series.get(done) {
+            let run = series[done..].iter().take_while(|other| other.family == first.family);
+            let run = done..done + run.count();
+            done = run.end;
+            let rows = &series[run.clone()];
+            let pushed = self.store.push_run(rows, at, &values[run], late_after);
+            if pushed.changed {
+                self.report_change(*first, commit);
+            }
+            commit.accepted += pushed.accepted;
+            commit.rejected.out_of_order += pushed.out_of_order;
+            commit.rejected.duplicate += pushed.duplicate;
+        }
+    }
+
+    /// How many series the targets have brought lately. The one that is being committed is not among
+    /// them.
+    fn brought(&self) -> u64 {
+        self.targets.values().map(|target| target.brought).sum()
+    }
+
+    /// Up to which memory a target may bring one more series, after `own` of them, where the others
+    /// brought so many. See [`WindowOptions::memory_limit`].
+    fn limit_for(&self, own: u64, others: u64) -> Option<usize> {
+        let limit = self.options.memory_limit?;
+        let average = (others + own) / (self.targets.len() as u64 + 1);
+        Some(if own > average { limit - limit / RESERVED_PART } else { limit })
     }
 
     /// Logs, and starts a checkpoint where it is time for one. What fails is told with the commit.
@@ -388,13 +504,7 @@ impl Window {
             commit.rejected.expired += 1;
             return;
         }
-        let late_after = match self.newest_commit {
-            Some(newest) if !self.options.out_of_order.is_zero() => {
-                newest - self.options.out_of_order
-            }
-            _ => TimeMs(i64::MAX),
-        };
-        match self.store.push(series, sample, late_after) {
+        match self.store.push(series, sample, self.late_after()) {
             Outcome::Changed | Outcome::Late => {
                 self.report_change(series, commit);
                 commit.accepted += 1;
@@ -402,6 +512,16 @@ impl Window {
             Outcome::Unchanged | Outcome::Known => commit.accepted += 1,
             Outcome::OutOfOrder => commit.rejected.out_of_order += 1,
             Outcome::Duplicate => commit.rejected.duplicate += 1,
+        }
+    }
+
+    /// Until when a sample may be late.
+    fn late_after(&self) -> TimeMs {
+        match self.newest_commit {
+            Some(newest) if !self.options.out_of_order.is_zero() => {
+                newest - self.options.out_of_order
+            }
+            _ => TimeMs(i64::MAX),
         }
     }
 
@@ -431,6 +551,9 @@ impl Window {
         if newest.since(last_sweep) > self.options.retention / SWEEPS_PER_RETENTION {
             self.last_sweep = Some(newest);
             self.store.expire(newest - self.options.retention);
+            for target in self.targets.values_mut() {
+                target.brought -= target.brought.div_ceil(u64::from(SWEEPS_PER_RETENTION));
+            }
         }
         if self.options.retention_bytes.is_some_and(|most| self.store.bytes() > most) {
             self.expire_by_bytes(newest);
@@ -467,6 +590,11 @@ impl Window {
 
 /// What a log puts back when it is opened.
 impl Window {
+    /// Lets expire what does when something is committed at the moment `at`.
+    pub(crate) fn advance(&mut self, at: TimeMs) {
+        self.begin(at);
+    }
+
     pub(crate) fn is_current(&self, series: SeriesRef) -> bool {
         self.store.is_current(series)
     }

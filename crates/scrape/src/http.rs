@@ -1,10 +1,10 @@
 use std::sync::{Mutex, PoisonError};
 
-use paramedic_exposition::{Layout, parse_again};
+use paramedic_exposition::{Layout, Reading, parse_again};
 use paramedic_integration::{
-    Collection, Collector, HttpClient, HttpRequest, Look, ProbeError, UrlPath,
+    Collected, Collection, Collector, HttpClient, HttpRequest, Look, ProbeError, UrlPath,
 };
-use paramedic_model::{BoxFuture, Series};
+use paramedic_model::BoxFuture;
 
 /// Asks for a text format, OpenMetrics first, as Prometheus does.
 const ACCEPT: &str =
@@ -24,17 +24,16 @@ impl HttpCollector {
         Self { client, path, layout: Mutex::default() }
     }
 
-    async fn scrape(&self) -> Result<Vec<Series>, ProbeError> {
+    async fn scrape(&self) -> Result<Reading, ProbeError> {
         let mut request = HttpRequest::get(self.path.clone());
         request.headers.insert("accept", http::HeaderValue::from_static(ACCEPT));
         let response = self.client.send(request).await?;
         response.successful()?;
         let content_type = response.header("content-type").unwrap_or_default();
         let mut layout = self.layout.lock().unwrap_or_else(PoisonError::into_inner);
-        let scrape = parse_again(content_type, &response.body, &mut layout)
-            .map_err(|error| ProbeError::answer(&response.target, error.to_string()))?;
         // A sample's own time is not kept: a collection has one moment.
-        Ok(scrape.samples.into_iter().map(|sample| sample.series).collect())
+        parse_again(content_type, &response.body, &mut layout)
+            .map_err(|error| ProbeError::answer(&response.target, error.to_string()))
     }
 }
 
@@ -42,8 +41,17 @@ impl Collector for HttpCollector {
     fn collect(&self, _look: Look) -> BoxFuture<'_, Collection> {
         Box::pin(async {
             match self.scrape().await {
-                Ok(series) => Collection::complete(series),
+                Ok(reading) => Collection::complete(reading.samples().collect()),
                 Err(failure) => Collection::failed(failure),
+            }
+        })
+    }
+
+    fn collect_again(&self, _look: Look) -> BoxFuture<'_, Collected> {
+        Box::pin(async {
+            match self.scrape().await {
+                Ok(reading) => Collected::Listed(reading.series, reading.values),
+                Err(failure) => Collected::Sets(Collection::failed(failure)),
             }
         })
     }

@@ -7,8 +7,9 @@
 //! Not here: where samples are kept, and what they mean.
 
 mod http;
+mod list;
 pub mod remote_write;
 mod target;
 
 pub use http::HttpCollector;
-pub use target::{Labelled, Scraped, Target, TargetError, collect_forever, collect_once};
+pub use target::{Last, Scraped, Target, TargetError, collect_forever, collect_once};

@@ -1,9 +1,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use paramedic_integration::{Collector, Look, ProbeError};
-use paramedic_model::{Clock, Labels, Series, TimeMs};
+use paramedic_integration::{Collected, Collection, Collector, Look, ProbeError};
+use paramedic_model::{Clock, Labels, METRIC_NAME, Series, SeriesList, TimeMs};
 use tokio::sync::mpsc;
+
+use crate::list::{Sets, TargetLabels, TargetList};
 
 /// One thing that is collected.
 pub struct Target {
@@ -21,9 +23,13 @@ pub struct Target {
     pub collector: Arc<dyn Collector>,
 }
 
-/// The series of a target as they came last time, and with its labels: most come again.
+/// What the last collection of a target left, so that the next one says what is the same.
 #[derive(Debug, Default)]
-pub struct Labelled(Vec<(Labels, Labels)>);
+pub struct Last {
+    labels: Option<Arc<TargetLabels>>,
+    sets: Option<Arc<Sets>>,
+    list: Option<Arc<TargetList>>,
+}
 
 /// What one collection of one target yields, ready to be committed.
 #[derive(Debug)]
@@ -32,8 +38,11 @@ pub struct Scraped {
     pub target: String,
     /// The moment that all samples stand at.
     pub at: TimeMs,
-    /// The samples with the target's labels, `up` and its companions among them.
-    pub series: Vec<Series>,
+    /// The series with the target's labels, `up` and its companions among them: the same list as
+    /// last time where they are the same.
+    pub list: Arc<dyn SeriesList>,
+    /// The value of each.
+    pub values: Vec<f64>,
     /// Why the target could not be looked at.
     pub failure: Option<ProbeError>,
     /// How long it took, in wall time.
@@ -49,72 +58,57 @@ impl Target {
     pub fn id(&self) -> String {
         format!("{}/{}", self.job, self.instance)
     }
-
-    /// `sample` with the labels of this target. Where the sample brings one of its own by that
-    /// name, it is kept as `exported_<name>`, as Prometheus does.
-    fn label(&self, labels: &Labels) -> Labels {
-        let mut builder = labels.to_builder();
-        let own = [("job", self.job.as_str()), ("instance", self.instance.as_str())];
-        for (name, value) in own.into_iter().chain(self.labels.iter()) {
-            if let Some(theirs) = labels.get(name).filter(|theirs| *theirs != value) {
-                builder.set(&format!("exported_{name}"), theirs);
-            }
-            builder.set(name, value);
-        }
-        builder.build()
-    }
-
-    /// `series` with the labels of this target, which are built only for what stands elsewhere in
-    /// `last`; and `series` is what stands there afterwards.
-    fn label_all(&self, series: Vec<Series>, last: &mut Labelled) -> Vec<Series> {
-        last.0.truncate(series.len());
-        let mut out = Vec::with_capacity(series.len());
-        for (at, Series { labels, value }) in series.into_iter().enumerate() {
-            match last.0.get(at) {
-                Some((known, labelled)) if *known == labels => {
-                    out.push(Series { labels: labelled.clone(), value });
-                }
-                _ => {
-                    let labelled = self.label(&labels);
-                    out.push(Series { labels: labelled.clone(), value });
-                    match last.0.get_mut(at) {
-                        Some(place) => *place = (labels, labelled),
-                        None => last.0.push((labels, labelled)),
-                    }
-                }
-            }
-        }
-        out
-    }
 }
 
 /// Collects `target` once. `last` is what the last collection of it left.
-pub async fn collect_once(target: &Target, clock: &dyn Clock, last: &mut Labelled) -> Scraped {
+pub async fn collect_once(target: &Target, clock: &dyn Clock, last: &mut Last) -> Scraped {
     collect_at(target, clock.now(), last).await
 }
 
-async fn collect_at(target: &Target, at: TimeMs, last: &mut Labelled) -> Scraped {
+async fn collect_at(target: &Target, at: TimeMs, last: &mut Last) -> Scraped {
     let begun = tokio::time::Instant::now();
-    let collecting = target.collector.collect(Look { now: at, since: at });
-    let collection = match tokio::time::timeout(target.timeout, collecting).await {
-        Ok(collection) => collection,
-        Err(_) => paramedic_integration::Collection::failed(ProbeError::Deadline {
+    let collecting = target.collector.collect_again(Look { now: at, since: at });
+    let collected = match tokio::time::timeout(target.timeout, collecting).await {
+        Ok(collected) => collected,
+        Err(_) => Collected::Sets(Collection::failed(ProbeError::Deadline {
             target: target.instance.clone(),
             deadline: target.timeout,
-        }),
+        })),
     };
     let took = begun.elapsed();
-    let mut series = collection.series;
-    let collected = series.len();
-    let up = if collection.failure.is_none() { 1.0 } else { 0.0 };
-    series.push(Series::new("up", [], up));
-    series.push(Series::new("scrape_duration_seconds", [], took.as_secs_f64()));
-    series.push(Series::new("scrape_samples_scraped", [], collected as f64));
-    if let Some(failure) = &collection.failure {
-        series.push(Series::new("paramedic_collect_failed", [("reason", failure.class())], 1.0));
+    let (list, mut values, failure): (Arc<dyn SeriesList>, _, _) = match collected {
+        Collected::Listed(list, values) => (list, values, None),
+        Collected::Sets(Collection { series, failure }) => {
+            let split = |Series { labels, value }| (labels, value);
+            let (sets, values) = series.into_iter().map(split).unzip();
+            let sets = Sets::next(last.sets.as_ref(), sets);
+            last.sets = Some(sets.clone());
+            (sets, values, failure)
+        }
+    };
+    let collected = list.len();
+    let own = |name| Labels::from([(METRIC_NAME, name)]);
+    let mut series = vec![own("up"), own("scrape_duration_seconds"), own("scrape_samples_scraped")];
+    let up = if failure.is_none() { 1.0 } else { 0.0 };
+    values.extend([up, took.as_secs_f64(), collected as f64]);
+    if let Some(failure) = &failure {
+        series.push(own("paramedic_collect_failed").with("reason", failure.class()));
+        values.push(1.0);
     }
-    let series = target.label_all(series, last);
-    Scraped { target: target.id(), at, series, failure: collection.failure, took }
+    let labels = last.labels.get_or_insert_with(|| {
+        Arc::new(TargetLabels::new(&target.job, &target.instance, &target.labels))
+    });
+    let list = TargetList::next(last.list.as_ref(), labels, list, series);
+    last.list = Some(list.clone());
+    Scraped { target: target.id(), at, list, values, failure, took }
+}
+
+impl Scraped {
+    /// All samples, each with its labels.
+    pub fn samples(&self) -> impl Iterator<Item = Series> {
+        let labels = (0..self.list.len()).map(|index| self.list.labels(index));
+        labels.zip(&self.values).map(|(labels, value)| Series { labels, value: *value })
+    }
 }
 
 /// A collection that begins so little after it was due stands at the moment when it was due, as in
@@ -130,7 +124,7 @@ pub async fn collect_forever(
     clock: Arc<dyn Clock>,
     sink: mpsc::Sender<Scraped>,
 ) -> TargetError {
-    let mut last = Labelled::default();
+    let mut last = Last::default();
     let mut due = clock.now();
     loop {
         let now = clock.now();
@@ -147,8 +141,8 @@ pub async fn collect_forever(
 
 #[cfg(test)]
 mod tests {
-    use paramedic_integration::{Collection, ScaledClock};
-    use paramedic_model::BoxFuture;
+    use paramedic_integration::ScaledClock;
+    use paramedic_model::{BoxFuture, is_same_list};
 
     use super::*;
 
@@ -181,9 +175,9 @@ mod tests {
 
     async fn scrape(collector: impl Collector + 'static) -> Vec<String> {
         let clock = ScaledClock::new(TimeMs(0), 1.0);
-        let scraped = collect_once(&target(collector), &clock, &mut Labelled::default()).await;
-        let shown =
-            scraped.series.iter().filter(|s| !s.labels.value("__name__").starts_with("scrape"));
+        let scraped = collect_once(&target(collector), &clock, &mut Last::default()).await;
+        let samples = scraped.samples();
+        let shown = samples.filter(|s| !s.labels.value("__name__").starts_with("scrape"));
         shown.map(|sample| format!("{} {}", sample.labels, sample.value)).collect()
     }
 
@@ -205,19 +199,47 @@ mod tests {
         assert_eq!(scrape(Hangs).await, silent);
     }
 
-    #[test]
-    fn what_comes_again_is_not_labelled_anew() {
-        let target = target(Hangs);
-        let mut last = Labelled::default();
-        let series = |names: &[&str]| -> Vec<Series> {
-            names.iter().map(|name| Series::new(name, [("job", "theirs")], 1.0)).collect()
-        };
-        let first = target.label_all(series(&["a", "b", "c"]), &mut last);
-        let second = target.label_all(series(&["a", "x", "c", "d"]), &mut last);
-        assert!(first[0].labels.is(&second[0].labels) && first[2].labels.is(&second[2].labels));
-        for names in [&["a", "x"][..], &["d", "a", "x"], &[], &["a"]] {
-            let anew = target.label_all(series(names), &mut Labelled::default());
-            assert_eq!(target.label_all(series(names), &mut last), anew, "{names:?}");
+    /// Yields what it was told to.
+    #[derive(Default)]
+    struct Told(std::sync::Mutex<Vec<Series>>);
+
+    impl Collector for Told {
+        fn collect(&self, _look: Look) -> BoxFuture<'_, Collection> {
+            Box::pin(async { Collection::complete(self.0.lock().unwrap().clone()) })
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_again_is_the_same_list_and_the_rest_knows_where_it_stood() {
+        let told = Arc::new(Told::default());
+        let target = Target { collector: told.clone(), ..target(Hangs) };
+        let (clock, mut last) = (ScaledClock::new(TimeMs(0), 1.0), Last::default());
+        let mut before: Option<Scraped> = None;
+        let lists: [&[&str]; 6] =
+            [&["a", "b", "c"], &["a", "b", "c"], &["a", "x", "c", "d"], &["a"], &[], &["a"]];
+        let mut same = Vec::new();
+        for names in lists {
+            let series = names.iter().map(|name| Series::new(name, [("job", "theirs")], 1.0));
+            *told.0.lock().unwrap() = series.collect();
+            let scraped = collect_once(&target, &clock, &mut last).await;
+            let anew = collect_once(&target, &clock, &mut Last::default()).await;
+            assert_eq!(
+                scraped.samples().map(|sample| sample.labels).collect::<Vec<_>>(),
+                anew.samples().map(|sample| sample.labels).collect::<Vec<_>>(),
+            );
+            if let Some(before) = &before {
+                same.push(is_same_list(&before.list, &scraped.list));
+                let runs = scraped.list.runs_of(&before.list);
+                for n in runs.iter().flat_map(|run| (0..run.len).map(|n| (run.at + n, run.was + n)))
+                {
+                    let labels = scraped.list.labels(n.0 as usize);
+                    assert_eq!(labels, before.list.labels(n.1 as usize));
+                }
+                // What is said of the collection is always known.
+                assert!(same[same.len() - 1] || runs.iter().map(|run| run.len).sum::<u32>() >= 3);
+            }
+            before = Some(scraped);
+        }
+        assert_eq!(same, [true, false, false, false, false]);
     }
 }

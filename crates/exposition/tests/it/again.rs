@@ -1,4 +1,7 @@
+use std::sync::Arc;
+
 use paramedic_exposition::{Format, Layout, parse, parse_again};
+use paramedic_model::{Labels, Run, SeriesList, is_same_list};
 
 /// A small generator (a linear congruence): the same numbers in every run.
 struct Numbers(u64);
@@ -56,8 +59,10 @@ fn a_body_reads_the_same_whatever_came_before() {
         };
         let mut numbers = Numbers(3);
         let (mut layout, mut lines, mut good) = (Layout::default(), vec![0, 4, 8], 0);
-        for _ in 0..3_000 {
+        let (mut last, mut same, mut known) = (None::<Arc<dyn SeriesList>>, 0, 0);
+        for _ in 0..2_000 {
             change(&mut numbers, &mut lines);
+            lines.truncate(40);
             let mut body = String::new();
             for line in &lines {
                 body.push_str(LINES[*line]);
@@ -68,28 +73,57 @@ fn a_body_reads_the_same_whatever_came_before() {
             }
             body.push_str("# EOF\n");
             let again = parse_again(content_type, body.as_bytes(), &mut layout);
-            assert_eq!(again, parse(content_type, body.as_bytes()), "{body}");
+            let samples = again.as_ref().map(|reading| reading.samples().collect::<Vec<_>>());
+            let plain = parse(content_type, body.as_bytes());
+            let plain = plain.as_ref().map(|scrape| {
+                scrape.samples.iter().map(|sample| sample.series.clone()).collect::<Vec<_>>()
+            });
+            assert_eq!(samples, plain, "{body}");
             good += usize::from(again.is_ok());
-            if again.is_err() {
+            if let Ok(reading) = again {
+                let list: Arc<dyn SeriesList> = reading.series;
+                same += usize::from(last.as_ref().is_some_and(|last| is_same_list(last, &list)));
+                if let Some(last) = &last {
+                    for Run { at, was, len } in list.runs_of(last) {
+                        for n in 0..len {
+                            let labels = list.labels((at + n) as usize);
+                            assert_eq!(labels, last.labels((was + n) as usize), "{body}");
+                            known += 1;
+                        }
+                    }
+                }
+                last = Some(list);
+            } else {
                 // OpenMetrics has no blank before labels.
                 let bad = |line: &str| line.starts_with("broken") || line.starts_with("up {");
                 lines.retain(|line| !bad(LINES[*line]));
             }
         }
-        assert!(good > 1_000, "{format:?}: only {good} bodies could be read");
+        assert!(good > 500, "{format:?}: only {good} bodies could be read");
+        assert!(same > 200, "{format:?}: only {same} lists were the same");
+        assert!(known > 1_000, "{format:?}: only {known} series were known");
     }
 }
 
 #[test]
-fn what_stood_there_before_is_not_built_anew() {
+fn the_same_series_are_the_same_list_and_others_know_where_they_stood() {
     let mut layout = Layout::default();
-    let mut labels = |body: &str| {
-        let scrape = parse_again("text/plain", body.as_bytes(), &mut layout).expect(body);
-        scrape.samples.into_iter().map(|sample| sample.series.labels).collect::<Vec<_>>()
+    let mut list = |body: &str| -> Arc<dyn SeriesList> {
+        parse_again("text/plain", body.as_bytes(), &mut layout).expect(body).series
     };
-    let first = labels("a{x=\"1\"} 1\nb 2\nc 3\n");
-    let second = labels("a{x=\"1\"} 4\nc 5\nd 6\n");
-    assert!(first[0].is(&second[0]) && first[2].is(&second[1]));
-    let third = labels("d 7\na{x=\"1\"} 8\n");
-    assert!(second[2].is(&third[0]) && second[0].is(&third[1]));
+    let first = list("# TYPE a gauge\na{x=\"1\"} 1\nb 2\nc 3\n");
+    // Values, times and what stands behind them do not matter.
+    let second = list("# TYPE a gauge\na{x=\"1\"} NaN 1700000000000\nb 12.5e3 \nc -0\n");
+    assert!(is_same_list(&first, &second));
+    let third = list("a{x=\"1\"} 4\nnew 1\nc 5\nd 6\n");
+    let run = |at, was, len| Run { at, was, len };
+    assert_eq!(third.runs_of(&first), [run(0, 0, 1), run(2, 2, 1)]);
+    assert_eq!(third.labels(1), Labels::from([("__name__", "new")]));
+    let fourth = list("c 1\nd 7\na{x=\"1\"} 8\n");
+    assert_eq!(fourth.runs_of(&third), [run(0, 2, 2), run(2, 0, 1)]);
+    // It knows of the last list alone.
+    assert_eq!(fourth.runs_of(&first), []);
+    // What may be the beginning of another name is never taken for it.
+    let fifth = list("up+1\n");
+    assert!(!is_same_list(&fifth, &list("up2 1\n")));
 }

@@ -1,7 +1,9 @@
-//! `samples`: what they may cost in memory, and how they are logged.
+//! `samples`: what they may cost in memory, how late they may come, and how they are logged.
+
+use std::time::Duration;
 
 use paramedic_model::parse_duration;
-use paramedic_samples::{Fsync, LogOptions};
+use paramedic_samples::{Fsync, LogOptions, OnDamage, WindowOptions};
 
 use super::Reader;
 use super::yaml::{Mistake, Node, Read as _, Table};
@@ -11,13 +13,39 @@ use super::yaml::{Mistake, Node, Read as _, Table};
 pub struct SamplesConfig {
     /// When their log is forced to the disk. Default: every 5 s.
     pub fsync: Fsync,
+    /// What is done with a damaged file of their log. Default: it is set aside.
+    pub on_damage: OnDamage,
     /// The memory from which on no new series are taken, in bytes. Default: no bound.
     pub memory_limit: Option<usize>,
+    /// The memory from which on the oldest samples go before their time, in bytes. Default: no bound.
+    pub retention_bytes: Option<usize>,
+    /// How late a sample may come. Default: not at all.
+    pub out_of_order: Duration,
 }
 
 impl Default for SamplesConfig {
     fn default() -> Self {
-        Self { fsync: LogOptions::default().fsync, memory_limit: None }
+        let LogOptions { fsync, on_damage, .. } = LogOptions::default();
+        let WindowOptions { memory_limit, retention_bytes, out_of_order, .. } =
+            WindowOptions::default();
+        Self { fsync, on_damage, memory_limit, retention_bytes, out_of_order }
+    }
+}
+
+impl SamplesConfig {
+    /// The settings of a window that keeps samples for so long.
+    pub fn window(&self, retention: Duration) -> WindowOptions {
+        WindowOptions {
+            retention,
+            retention_bytes: self.retention_bytes,
+            out_of_order: self.out_of_order,
+            memory_limit: self.memory_limit,
+            log: LogOptions {
+                fsync: self.fsync,
+                on_damage: self.on_damage,
+                ..LogOptions::default()
+            },
+        }
     }
 }
 
@@ -42,16 +70,37 @@ impl Reader<'_> {
                 })?,
             };
         }
-        if let Some(node) = table.get("memory_limit") {
-            let text = node.text("memory_limit")?;
-            samples.memory_limit = Some(bytes(text).ok_or_else(|| {
-                let message = "`memory_limit` must be a size such as 512MiB or 2GiB";
-                node.mistake(format!("{message}, not {text:?}"))
-            })?);
+        if let Some(node) = table.get("on_damage") {
+            samples.on_damage = match node.text("on_damage")? {
+                "set-aside" => OnDamage::SetAside,
+                "refuse" => OnDamage::Refuse,
+                text => {
+                    let message = "`on_damage` must be set-aside or refuse";
+                    return Err(node.mistake(format!("{message}, not {text:?}")));
+                }
+            };
         }
+        if let Some(node) = table.get("out_of_order") {
+            let text = node.text("out_of_order")?;
+            samples.out_of_order = parse_duration(text).map_err(|_| {
+                let message = "`out_of_order` must be a duration such as 10m";
+                node.mistake(format!("{message}, not {text:?}"))
+            })?;
+        }
+        samples.memory_limit = size(&mut table, "memory_limit")?;
+        samples.retention_bytes = size(&mut table, "retention_bytes")?;
         self.mistakes.extend(table.unknown());
         Ok(samples)
     }
+}
+
+fn size(table: &mut Table, key: &'static str) -> Result<Option<usize>, Mistake> {
+    let Some(node) = table.get(key) else { return Ok(None) };
+    let text = node.text(key)?;
+    let size = bytes(text).ok_or_else(|| {
+        node.mistake(format!("`{key}` must be a size such as 512MiB or 2GiB, not {text:?}"))
+    })?;
+    Ok(Some(size))
 }
 
 /// A size with its unit; as in Prometheus, `MB` is `MiB`.

@@ -248,8 +248,13 @@ impl<'a> Reading<'a> {
             let (id, at) = (self.id(reader)?, self.at(reader)?);
             let value = read_change(reader, self.values[id])?;
             self.values[id] = value;
-            points.push((self.current(id), Sample { at, value }));
+            points.push((id, Sample { at, value }));
         }
+        if let Some(newest) = points.iter().map(|(_, sample)| sample.at).max() {
+            self.window.advance(newest);
+        }
+        let points = points.into_iter().map(|(id, sample)| (self.current(id), sample));
+        let points: Vec<_> = points.collect();
         let commit = self.window.append_refs(&points);
         self.replayed.samples += count as u64;
         self.replayed.rejected += commit.rejected.total() as u64;
@@ -267,6 +272,8 @@ impl<'a> Reading<'a> {
             changes::SOME => (false, reader.take(ids.len().div_ceil(8))?),
             _ => return None,
         };
+        // Before series are asked for: what has no sample yet goes with what expires.
+        self.window.advance(at);
         self.samples.clear();
         for (index, id) in ids.iter().enumerate() {
             let value = &mut self.values[*id as usize];

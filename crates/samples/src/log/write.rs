@@ -15,10 +15,12 @@ use crate::store::Store;
 use crate::{SeriesRef, TargetId};
 
 /// Where a target's series were last written as a list.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Layout {
     segment: u32,
     number: u32,
+    /// The numbers of the series in the segment.
+    ids: Box<[u32]>,
 }
 
 /// The log of a window that is open.
@@ -122,6 +124,7 @@ impl Log {
     }
 
     /// Logs one sample of each series of a target, which yielded the `same` series last time.
+    #[expect(clippy::too_many_arguments, reason = "all that is known of one collection")]
     pub fn samples(
         &mut self,
         store: &mut Store,
@@ -129,22 +132,24 @@ impl Log {
         layout: &mut Layout,
         same: bool,
         at: TimeMs,
-        samples: &[(SeriesRef, f64)],
+        series: &[SeriesRef],
+        values: &[f64],
     ) -> Result<(), LogError> {
         let (mut segment, number, mut buffer) = self.segment()?;
-        segment.define(store, number, samples.iter().map(|(series, _)| *series), &mut buffer);
         if !same || layout.segment != number {
-            *layout = Layout { segment: number, number: segment.layouts };
+            segment.define(store, number, series.iter().copied(), &mut buffer);
+            let ids = series.iter().map(|series| store.state(*series).log_id).collect();
+            *layout = Layout { segment: number, number: segment.layouts, ids };
             segment.layouts += 1;
             put_record(&mut buffer, kind::LAYOUT, |out| {
                 put_target(out, target.as_ref());
-                put_ids(out, samples.iter().map(|(series, _)| store.state(*series).log_id));
+                put_ids(out, layout.ids.iter().copied());
             });
         }
         put_record(&mut buffer, kind::SAMPLES, |out| {
             put_varint(out, u64::from(layout.number));
             segment.put_at(out, at);
-            segment.put_values(out, store, samples);
+            segment.put_values(out, &layout.ids, values);
         });
         self.write(segment, buffer, Some(at))
     }
@@ -336,14 +341,11 @@ impl Segment {
         self.at = at.0;
     }
 
-    fn put_values(&mut self, out: &mut Vec<u8>, store: &Store, samples: &[(SeriesRef, f64)]) {
-        let is_change = |values: &[f64], series: SeriesRef, value: f64| {
-            values[store.state(series).log_id as usize].to_bits() != value.to_bits()
-        };
-        let mut bits = vec![0u8; samples.len().div_ceil(8)];
+    fn put_values(&mut self, out: &mut Vec<u8>, ids: &[u32], values: &[f64]) {
+        let mut bits = vec![0u8; ids.len().div_ceil(8)];
         let mut changed = 0;
-        for (index, (series, value)) in samples.iter().enumerate() {
-            if is_change(&self.values, *series, *value) {
+        for (index, (id, value)) in ids.iter().zip(values).enumerate() {
+            if self.values[*id as usize].to_bits() != value.to_bits() {
                 bits[index / 8] |= 1 << (index % 8);
                 changed += 1;
             }
@@ -352,16 +354,16 @@ impl Segment {
         if changed == 0 {
             out.push(changes::NONE);
             return;
-        } else if (samples.len() - changed) * 8 < samples.len() {
+        } else if (ids.len() - changed) * 8 < ids.len() {
             out.push(changes::ALL);
             bits.fill(u8::MAX);
         } else {
             out.push(changes::SOME);
             out.extend(&bits);
         }
-        for (index, (series, value)) in samples.iter().enumerate() {
+        for (index, (id, value)) in ids.iter().zip(values).enumerate() {
             if bits[index / 8] & 1 << (index % 8) != 0 {
-                let last = &mut self.values[store.state(*series).log_id as usize];
+                let last = &mut self.values[*id as usize];
                 put_change(out, *last, *value);
                 *last = *value;
             }

@@ -1,0 +1,107 @@
+//! The intake of samples: what targets yielded and what somebody sent, committed to the window.
+//!
+//! What goes wrong with a target is said once, and again when it changes in kind: a target may be
+//! away, or may yield too much, for days.
+
+use paramedic_model::TimeMs;
+use paramedic_samples::{Commit, LogError, Rejected, TargetId, Window};
+use paramedic_scrape::Scraped;
+use paramedic_scrape::remote_write::WrittenSeries;
+
+use crate::Engine;
+
+impl Engine {
+    /// Commits what a target yielded. A collection that began before one that is taken in already
+    /// is no news: it hung, and the target was read anew meanwhile.
+    pub(crate) fn take_in(&mut self, scraped: Scraped) {
+        let newest = self.read_at.entry(scraped.target.clone()).or_insert(TimeMs(i64::MIN));
+        if scraped.at <= *newest {
+            return;
+        }
+        *newest = scraped.at;
+        let Scraped { target, at, list, values, failure, .. } = scraped;
+        let id = TargetId::from(target.as_str());
+        let commit = self.window.commit_list(&id, at, &list, &values);
+        self.ingest.count(&commit);
+        self.alerts.changed(&commit.changed, at);
+        self.awaited.remove(&target);
+        self.tell_unlogged(commit.unlogged);
+        self.tell_refused(&target, commit.rejected);
+        match failure {
+            Some(failure) => {
+                let reason = self.redactor.clean(&failure.to_string());
+                let known = self.failures.get(&target);
+                let since = known.map_or(at, |(since, _)| *since);
+                if known.is_none_or(|(_, told)| *told != reason) {
+                    tracing::warn!(target, "could not look: {reason}");
+                }
+                self.failures.insert(target, (since, reason));
+            }
+            None => {
+                if self.failures.remove(&target).is_some() {
+                    tracing::info!(target, "can be looked at again");
+                }
+            }
+        }
+    }
+
+    /// Says what was not taken of a collection, unless it was the same last time but for numbers.
+    fn tell_refused(&mut self, target: &str, rejected: Rejected) {
+        let known = self.refused.get(target);
+        if rejected.total() == 0 {
+            if self.refused.remove(target).is_some() {
+                tracing::info!(target, "all samples are taken again");
+            }
+            return;
+        }
+        if known.is_none_or(|known| !known.has_reasons_of(&rejected)) {
+            tracing::warn!(target, "{rejected}");
+        }
+        self.refused.insert(target.to_owned(), rejected);
+    }
+
+    /// Says why samples are not logged, unless it is what it was.
+    fn tell_unlogged(&mut self, unlogged: Option<LogError>) {
+        match (&self.unlogged, &unlogged) {
+            (known, Some(error))
+                if known
+                    .as_ref()
+                    .is_none_or(|k| (k.action, k.kind) != (error.action, error.kind)) =>
+            {
+                tracing::error!("samples are not logged: {error}");
+            }
+            (Some(_), None) => tracing::info!("samples are logged again"),
+            _ => {}
+        }
+        self.unlogged = unlogged;
+    }
+
+    /// Commits samples that somebody sent. What was refused is for the sender to hear.
+    pub(crate) fn append(&mut self, series: &[WrittenSeries], now: TimeMs) -> Commit {
+        let (mut commit, unlogged) = self.window.batch(|window| append_to(window, series));
+        commit.unlogged = commit.unlogged.or(unlogged);
+        self.ingest.count(&commit);
+        self.alerts.changed(&commit.changed, now);
+        commit
+    }
+}
+
+/// Appends what somebody sent, series by series.
+fn append_to(window: &mut Window, series: &[WrittenSeries]) -> Commit {
+    let mut commit = Commit::default();
+    for WrittenSeries { labels, samples, histograms } in series {
+        let (mut samples, mut histograms) = (&samples[..], &histograms[..]);
+        // In the order of time: where a number follows, no histogram before it may come late.
+        while !(samples.is_empty() && histograms.is_empty()) {
+            let next = histograms.first().map_or(TimeMs(i64::MAX), |(at, _)| *at);
+            let count = samples.iter().take_while(|sample| sample.at <= next).count();
+            commit.merge(window.append_samples(labels, &samples[..count]));
+            samples = &samples[count..];
+            let next = samples.first().map_or(TimeMs(i64::MAX), |sample| sample.at);
+            let count = histograms.iter().take_while(|(at, _)| *at <= next).count();
+            commit.merge(window.append_histograms(labels, &histograms[..count]));
+            histograms = &histograms[count..];
+        }
+    }
+    commit
+}
