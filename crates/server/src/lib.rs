@@ -1,4 +1,4 @@
-//! The JSON API, Prometheus's API and the pages: what people and programs see of a running engine.
+//! The JSON API, Prometheus's API, `/metrics` and the pages: what people and programs see of a running engine.
 //!
 //! ```text
 //!   browser --Host, Origin, form key--+                    +--> pages (HTML, without JavaScript)
@@ -38,9 +38,11 @@ mod app;
 mod assets;
 mod forms;
 mod markdown;
+mod metrics;
 mod pages;
 mod plot;
 mod problem;
+mod process;
 mod prometheus;
 mod server;
 mod view;

@@ -23,7 +23,7 @@ use crate::app::App;
 use crate::problem::Problem;
 use crate::prometheus::{self, PrometheusOptions};
 use crate::workbench::Workbench;
-use crate::{api, assets, forms, pages};
+use crate::{api, assets, forms, metrics, pages};
 
 /// The largest body of a request, in bytes.
 const BODY_BYTES_MAX: usize = 64 << 10;
@@ -176,11 +176,13 @@ pub fn router(
         .route("/incidents/{id}/{verb}", get(pages::incident::moved).post(forms::act))
         .route("/systems", get(pages::systems::show))
         .route("/rules", get(pages::rules::show))
+        .route("/rules/{name}/why", get(pages::why::show))
         .route("/runbooks", get(pages::runbooks::list))
         .route("/runbooks/{title}", get(pages::runbooks::show))
         .route("/lab/break", post(forms::break_system))
         .route("/lab/heal", post(forms::heal_system))
         .route("/assets/{hash}/{name}", get(assets::serve))
+        .route("/metrics", get(metrics::show))
         .route("/-/healthy", get(api::healthy))
         .route("/-/ready", get(api::ready))
         .nest("/api/paramedic/v1", api::routes(&app))

@@ -1,29 +1,13 @@
-use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use clap::{Args, Subcommand};
-use paramedic_integration::{
-    Auth, Environment, HttpClient, HttpRequest, OsProcesses, ScaledClock, TcpTransport,
-    TlsSettings, TlsTrust, UrlPath,
-};
-use paramedic_model::{Redactor, Secret};
+use paramedic_integration::HttpRequest;
 use serde_json::{Value, json};
 
+use super::reach::{Reach, path};
 use crate::exit;
 use crate::out::{out, outln};
-
-/// How to reach a running server.
-#[derive(Args)]
-struct Reach {
-    /// The server.
-    #[arg(long, env = "PARAMEDIC_SERVER", default_value = "http://127.0.0.1:9190")]
-    server: String,
-    /// The file with its token, in the server's `data_dir`.
-    #[arg(long, env = "PARAMEDIC_TOKEN_FILE", default_value = "paramedic-data/token")]
-    token_file: PathBuf,
-}
 
 /// Who acts.
 #[derive(Args)]
@@ -211,31 +195,31 @@ pub fn incident(args: IncidentArgs) -> anyhow::Result<ExitCode> {
             Ok(exit::answer(true))
         }
         IncidentTask::Tick { id, step, reach, actor } => {
-            reach.post(id, "tick", json!({ "by": actor.by, "step": step }))
+            post(&reach, id, "tick", json!({ "by": actor.by, "step": step }))
         }
         IncidentTask::Request { id, step, reach, actor } => {
-            reach.post(id, "request", json!({ "by": actor.by, "step": step }))
+            post(&reach, id, "request", json!({ "by": actor.by, "step": step }))
         }
         IncidentTask::LookAgain { id, reach, actor } => {
-            reach.post(id, "look-again", json!({ "by": actor.by }))
+            post(&reach, id, "look-again", json!({ "by": actor.by }))
         }
         IncidentTask::Note { id, text, reach, actor } => {
-            reach.post(id, "note", json!({ "by": actor.by, "text": text }))
+            post(&reach, id, "note", json!({ "by": actor.by, "text": text }))
         }
         IncidentTask::Close { id, reason, reach, actor } => {
-            reach.post(id, "close", json!({ "by": actor.by, "reason": reason }))
+            post(&reach, id, "close", json!({ "by": actor.by, "reason": reason }))
         }
     }
 }
 
 pub fn approve(args: ApproveArgs) -> anyhow::Result<ExitCode> {
     let body = json!({ "by": args.actor.by, "digest": args.digest });
-    args.reach.post(args.id, "approve", body)
+    post(&args.reach, args.id, "approve", body)
 }
 
 pub fn reject(args: RejectArgs) -> anyhow::Result<ExitCode> {
     let body = json!({ "by": args.actor.by, "reason": args.reason });
-    args.reach.post(args.id, "reject", body)
+    post(&args.reach, args.id, "reject", body)
 }
 
 fn text<'a>(value: &'a Value, key: &str) -> &'a str {
@@ -279,56 +263,18 @@ fn show(incident: &Value) {
     }
 }
 
-fn path(rest: &[&str]) -> anyhow::Result<UrlPath> {
-    let segments = [&["api", "paramedic", "v1"][..], rest].concat();
-    Ok(UrlPath::new(&segments)?)
-}
-
-impl Reach {
-    fn get(&self, rest: &[&str]) -> anyhow::Result<Value> {
-        Ok(self.send(HttpRequest::get(path(rest)?))?.json()?)
+/// Asks something of an incident, and prints why it was refused.
+fn post(reach: &Reach, id: u64, verb: &str, body: Value) -> anyhow::Result<ExitCode> {
+    let path = path(&["incidents", &id.to_string(), verb])?;
+    let response = reach.send(HttpRequest::post_json(path, &body))?;
+    if response.status.is_success() {
+        eprintln!("incident {id}: {verb}: done");
+        return Ok(exit::answer(true));
     }
-
-    /// Asks something of an incident, and prints why it was refused.
-    fn post(&self, id: u64, verb: &str, body: Value) -> anyhow::Result<ExitCode> {
-        let path = path(&["incidents", &id.to_string(), verb])?;
-        let response = self.send(HttpRequest::post_json(path, &body))?;
-        if response.status.is_success() {
-            eprintln!("incident {id}: {verb}: done");
-            return Ok(exit::answer(true));
-        }
-        let answer: Value = serde_json::from_slice(&response.body).unwrap_or_default();
-        match answer["error"].as_str() {
-            Some(reason) => eprintln!("incident {id}: {verb}: {reason}"),
-            None => bail!("the server answers HTTP {}", response.status.as_u16()),
-        }
-        Ok(exit::answer(false))
+    let answer: Value = serde_json::from_slice(&response.body).unwrap_or_default();
+    match answer["error"].as_str() {
+        Some(reason) => eprintln!("incident {id}: {verb}: {reason}"),
+        None => bail!("the server answers HTTP {}", response.status.as_u16()),
     }
-
-    fn send(&self, request: HttpRequest) -> anyhow::Result<paramedic_integration::HttpResponse> {
-        let token = std::fs::read_to_string(&self.token_file).with_context(|| {
-            format!(
-                "could not read the token file {}; the server writes it into its data_dir, and \
-                 --token-file says where that is",
-                self.token_file.display()
-            )
-        })?;
-        let environment = Environment {
-            clock: Arc::new(ScaledClock::wall()),
-            transport: Arc::new(TcpTransport),
-            processes: Arc::new(OsProcesses),
-            redactor: Redactor::default(),
-        };
-        if !self.server.starts_with("http://") {
-            bail!("--server must be http://127.0.0.1:PORT: the server listens on loopback only");
-        }
-        // Never used, because the scheme is http.
-        let tls = TlsSettings::new("--server", &TlsTrust::Anyone)?;
-        let auth = Auth::Bearer(Secret::new(token.trim()));
-        let client = HttpClient::new("--server", &self.server, tls, Some(auth), &environment)?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(client.send(request)).with_context(|| {
-            format!("could not reach the server at {}; is `paramedic serve` running?", self.server)
-        })
-    }
+    Ok(exit::answer(false))
 }

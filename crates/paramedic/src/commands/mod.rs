@@ -3,7 +3,9 @@
 pub mod catalog;
 pub mod config;
 pub mod drill;
+pub mod explain;
 pub mod incidents;
 pub mod lab;
+mod reach;
 pub mod serve;
 pub mod simulator;

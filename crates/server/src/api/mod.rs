@@ -1,6 +1,7 @@
 //! The JSON API, version 1. A field may be added; one that is renamed or removed needs version 2.
 
 mod shapes;
+mod why;
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -39,6 +40,7 @@ pub(crate) fn routes(app: &App) -> Router<App> {
         .route("/incidents/{id}/{verb}", axum::routing::post(act))
         .route("/systems", get(list_systems))
         .route("/status", get(status))
+        .route("/alerts/{name}/why", get(why::why))
         .route("/events", get(events))
         .route_layer(from_fn_with_state(app.clone(), authorize))
 }

@@ -8,6 +8,7 @@ mod response;
 pub(crate) mod rules;
 pub(crate) mod runbooks;
 pub(crate) mod systems;
+pub(crate) mod why;
 
 use axum::http::header;
 use axum::response::{IntoResponse, Response};

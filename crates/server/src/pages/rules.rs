@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use paramedic_model::TimeMs;
 use paramedic_rules::{Health, State as AlertState};
 
-use super::{Part, Shell, runbook_url};
+use super::{Part, Shell, runbook_url, why};
 use crate::app::App;
 use crate::problem::Problem;
 use crate::view::{AlertView, GroupView, RuleView, groups, open_count, state_text};
@@ -57,6 +57,8 @@ fn item(rule: &RuleView, now: TimeMs) -> Markup {
                 @if rule.is_alert {
                     @if rule.hold.is_zero() { "fires at once" }
                     @else { "fires after " (span(rule.hold)) }
+                    ", "
+                    a href=(why::url(&rule.name)) { "why?" }
                     ", "
                     @match &rule.runbook {
                         Some(title) => { "served by " a href=(runbook_url(title)) { (title) } }

@@ -39,6 +39,7 @@ use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use paramedic_engine::Stopped;
 use paramedic_model::TimeMs;
 use paramedic_promql::{EvalOptions, Source};
 use tokio::sync::Semaphore;
@@ -49,6 +50,8 @@ use crate::problem::Problem;
 use answer::{Failure, Success};
 
 pub(crate) use answer::problem;
+pub(crate) use params::parse_time;
+pub(crate) use status::PROMETHEUS_VERSION;
 
 /// The longest body of a query, in bytes.
 const QUERY_BODY_BYTES_MAX: usize = 1 << 20;
@@ -95,6 +98,17 @@ impl Prometheus {
         let (queries, writes) = (Arc::new(Semaphore::new(places)), Semaphore::new(WRITES_MAX));
         Self { options, started, queries, writes }
     }
+
+    /// When the server was made.
+    pub fn started(&self) -> TimeMs {
+        self.started
+    }
+
+    /// How many queries are evaluated now, and how many may be.
+    pub fn queries(&self) -> (usize, usize) {
+        let places = self.options.query_concurrency.clamp(1, Semaphore::MAX_PERMITS);
+        (places.saturating_sub(self.queries.available_permits()), places)
+    }
 }
 
 /// Everything below `/api/v1`.
@@ -127,35 +141,65 @@ async fn refuse_sites(
     Ok(next.run(request).await)
 }
 
+/// Why the samples could not be read.
+pub(crate) enum Unread {
+    /// The time was over while others were served.
+    Queued,
+    /// The time was over while it worked.
+    Working,
+    /// It broke off.
+    Broken,
+    /// The engine has stopped.
+    Stopped(Stopped),
+}
+
 /// What `work` makes of the samples as they are now, in a thread of its own, within the time limit
 /// and, where it is shorter, `timeout`.
+pub(crate) async fn read_samples<T: Send + 'static>(
+    app: &App,
+    timeout: Option<Duration>,
+    work: impl FnOnce(&dyn Source, &EvalOptions) -> T + Send + 'static,
+) -> Result<T, Unread> {
+    let api = app.prometheus();
+    let limit = api.options.query_timeout;
+    let timeout = timeout.map_or(limit, |timeout| timeout.min(limit));
+    let deadline = Instant::now() + timeout;
+    let place = timeout_at(deadline, api.queries.clone().acquire_owned()).await;
+    let place = place.map_err(|_| Unread::Queued)?.map_err(|_| Unread::Broken)?;
+    let taken = timeout_at(deadline, app.handle().snapshot()).await;
+    let (snapshot, mut options) = taken.map_err(|_| Unread::Queued)?.map_err(Unread::Stopped)?;
+    let stop = Stop::default();
+    options.stop = Some(stop.0.clone());
+    let working = tokio::task::spawn_blocking(move || {
+        let result = work(&snapshot, &options);
+        drop(place);
+        result
+    });
+    match timeout_at(deadline, working).await {
+        Ok(Ok(result)) => Ok(result),
+        Ok(Err(_)) => Err(Unread::Broken),
+        Err(_) => Err(Unread::Working),
+    }
+}
+
+/// As [`read_samples`], as an answer of this API.
 async fn look(
     app: &App,
     timeout: Option<Duration>,
     work: impl FnOnce(&dyn Source, &EvalOptions) -> Result<Success, Failure> + Send + 'static,
 ) -> Result<Response, Failure> {
-    let api = app.prometheus();
-    let limit = api.options.query_timeout;
-    let timeout = timeout.map_or(limit, |timeout| timeout.min(limit));
-    let deadline = Instant::now() + timeout;
-    let in_queue = |_| Failure::timeout("query timed out in query queue");
-    let place = timeout_at(deadline, api.queries.clone().acquire_owned()).await;
-    let place = place.map_err(in_queue)?.map_err(|_| Failure::internal("no queries are taken"))?;
-    let taken = timeout_at(deadline, app.handle().snapshot()).await.map_err(in_queue)?;
-    let (snapshot, mut options) =
-        taken.map_err(|stopped| Failure::internal(stopped.to_string()))?;
-    let stop = Stop::default();
-    options.stop = Some(stop.0.clone());
-    let working = tokio::task::spawn_blocking(move || {
-        let result = work(&snapshot, &options).map(IntoResponse::into_response);
-        drop(place);
-        result
-    });
-    match timeout_at(deadline, working).await {
-        Ok(Ok(result)) => result,
-        Ok(Err(_)) => Err(Failure::internal("the evaluation broke off; the log says more")),
-        Err(_) => Err(Failure::timeout("query timed out in expression evaluation")),
-    }
+    // A large answer is written in that thread, too.
+    let work = |source: &dyn Source, options: &EvalOptions| {
+        work(source, options).map(IntoResponse::into_response)
+    };
+    read_samples(app, timeout, work).await.unwrap_or_else(|unread| {
+        Err(match unread {
+            Unread::Queued => Failure::timeout("query timed out in query queue"),
+            Unread::Working => Failure::timeout("query timed out in expression evaluation"),
+            Unread::Broken => Failure::internal("the evaluation broke off; the log says more"),
+            Unread::Stopped(stopped) => Failure::internal(stopped.to_string()),
+        })
+    })
 }
 
 /// Stops an evaluation when it is dropped: nobody waits for it any more.

@@ -129,7 +129,8 @@ impl Params {
 }
 
 /// Seconds with fractions since the epoch, to the millisecond, or RFC 3339.
-fn parse_time(text: &str) -> Result<TimeMs, String> {
+/// A moment: RFC 3339, or seconds since 1970.
+pub(crate) fn parse_time(text: &str) -> Result<TimeMs, String> {
     let error = || format!("cannot parse {text:?} to a valid timestamp");
     if let Ok(seconds) = text.parse::<f64>() {
         let ms = seconds.trunc() * 1000.0 + (seconds.fract() * 1000.0).round();

@@ -10,7 +10,7 @@ use crate::app::App;
 
 /// The version that clients read to know which requests there are. What this API knows of later ones
 /// is additions, and no client need ask for them.
-const PROMETHEUS_VERSION: &str = "3.0.0";
+pub(crate) const PROMETHEUS_VERSION: &str = "3.0.0";
 
 pub(super) async fn build_info() -> Response {
     let data = json!({

@@ -2,6 +2,7 @@
 
 mod incident;
 mod systems;
+mod why;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -13,6 +14,7 @@ use paramedic_rules::{Health, Rule, State};
 
 pub(crate) use incident::{IncidentView, StepView, StepWork};
 pub(crate) use systems::{Sight, SystemView, TargetView, other_targets, systems};
+pub(crate) use why::{RuleWhy, WhyView};
 
 use crate::words::{moment_text, span};
 

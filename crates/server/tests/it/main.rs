@@ -15,6 +15,9 @@ mod forms;
 /// Labels, evidence and people that mean ill.
 mod hostile;
 
+/// What the server counts of its own work, in Prometheus's names.
+mod metrics;
+
 /// Every page, also of what is not there, and the page of an incident in every stage.
 mod pages;
 
@@ -29,3 +32,6 @@ mod remote_write;
 
 /// The real promtool asks us, the real Prometheus writes to us, and both answer the same.
 mod peers;
+
+/// Why an alert fires at a moment, or does not.
+mod why;
