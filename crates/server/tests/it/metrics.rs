@@ -22,7 +22,40 @@ fn rounds_and_samples_are_counted() {
         !line.starts_with('#') && !line.contains("process_") && !line.contains("_bytes ")
     };
     let text: String = text.lines().filter(of_us).map(|line| format!("{line}\n")).collect();
-    expect![[""]].assert_eq(&text);
+    expect![[r#"
+        prometheus_rule_evaluation_failures_total{rule_group="rules.yml;things"} 0
+        prometheus_rule_evaluations_total{rule_group="rules.yml;things"} 4
+        prometheus_rule_group_interval_seconds{rule_group="rules.yml;things"} 60
+        prometheus_rule_group_iterations_missed_total{rule_group="rules.yml;things"} 0
+        prometheus_rule_group_iterations_total{rule_group="rules.yml;things"} 4
+        prometheus_rule_group_last_duration_seconds{rule_group="rules.yml;things"} 0
+        prometheus_rule_group_last_evaluation_samples{rule_group="rules.yml;things"} 0
+        prometheus_rule_group_last_evaluation_timestamp_seconds{rule_group="rules.yml;things"} 1795227840.833
+        prometheus_rule_group_rules{rule_group="rules.yml;things"} 1
+        prometheus_rule_group_duration_seconds{quantile="0.01"} 0
+        prometheus_rule_group_duration_seconds{quantile="0.05"} 0
+        prometheus_rule_group_duration_seconds{quantile="0.5"} 0
+        prometheus_rule_group_duration_seconds{quantile="0.9"} 0
+        prometheus_rule_group_duration_seconds{quantile="0.99"} 0
+        prometheus_rule_group_duration_seconds_sum 0
+        prometheus_rule_group_duration_seconds_count 4
+        prometheus_tsdb_head_samples_appended_total{type="float"} 63
+        prometheus_tsdb_head_series 7
+        prometheus_target_scrapes_sample_duplicate_timestamp_total 0
+        prometheus_target_scrapes_sample_out_of_order_total 0
+        prometheus_target_scrapes_sample_out_of_bounds_total 0
+        paramedic_samples_over_limit_total 0
+        paramedic_targets 2
+        paramedic_targets_failing 0
+        paramedic_incidents_open 0
+        prometheus_build_info{revision="paramedic-0.0.0",version="3.0.0"} 1
+        paramedic_build_info{version="0.0.0"} 1
+        prometheus_config_last_reload_success_timestamp_seconds 1795227720
+        prometheus_config_last_reload_successful 1
+        prometheus_engine_queries 0
+        prometheus_engine_queries_concurrent_max 20
+        prometheus_ready 1
+    "#]].assert_eq(&text);
 }
 
 #[test]
