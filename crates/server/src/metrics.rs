@@ -129,7 +129,7 @@ fn of_rules(page: &mut Page, engine: &Engine) {
             "prometheus_rule_group_last_duration_seconds",
             Gauge,
             "The duration of the last rule group evaluation.",
-            |_, vitals| (vitals.rounds > 0).then(|| vitals.last_duration.as_secs_f64()),
+            |_, vitals| (vitals.rounds > 0).then_some(vitals.last_duration.as_secs_f64()),
         ),
         (
             "prometheus_rule_group_last_evaluation_samples",
