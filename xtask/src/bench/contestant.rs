@@ -10,7 +10,7 @@ use super::exporter::Exporter;
 use super::process::{Memory, Process, Workshop, wait_until};
 use super::queries;
 use super::result::EngineResult;
-use super::{backfill, clock};
+use super::{backfill, clock, say};
 
 /// How long an engine may take to answer after a start, and to be right after a restart.
 const READY: Duration = Duration::from_secs(180);
@@ -65,7 +65,7 @@ impl Contestant {
 
     /// Keeps a word about a figure, or why there is none.
     pub fn note(&mut self, note: String) {
-        eprintln!("bench: {}: {note}", self.engine().name());
+        say(&format!("{}: {note}", self.engine().name()));
         self.result.notes.push(note);
     }
 

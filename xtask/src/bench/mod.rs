@@ -25,7 +25,8 @@ mod scrape;
 mod table;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
@@ -229,7 +230,8 @@ fn program(engine: Engine, args: &EngineArgs) -> Result<PathBuf> {
 fn compare_in_process(size: &mut SizeResult) {
     say("the comparison in process");
     let key = "in_process.compare_ms";
-    let prometheus = size.get("prometheus", "query.compare-empty.inner_ms");
+    let inner = format!("query.{}.inner_ms", queries::IN_PROCESS);
+    let prometheus = size.get("prometheus", &inner);
     if let Some((engine, ms)) = size.engines.get_mut("prometheus").zip(prometheus) {
         engine.measures.insert(key.to_owned(), ms);
     }
@@ -253,7 +255,8 @@ fn note_differences(size: &mut SizeResult) {
     }
 }
 
-/// Says on standard error what happens now.
+/// Says on standard error what happens now, and how long the run has taken.
 fn say(what: &str) {
-    eprintln!("bench: {what}");
+    static STARTED: LazyLock<Instant> = LazyLock::new(clock::now);
+    eprintln!("bench: {:5} s: {what}", STARTED.elapsed().as_secs());
 }
