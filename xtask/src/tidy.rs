@@ -32,8 +32,10 @@ pub fn check(root: &Path) -> Result<()> {
 }
 
 /// The pure crates, and what none of them may depend on.
-const PURE: [&str; 9] =
-    ["model", "promql", "gotmpl", "exposition", "rules", "catalog", "runbook", "incident", "yaml"];
+const PURE: [&str; 11] = [
+    "model", "promql", "gotmpl", "exposition", "rules", "catalog", "runbook", "incident", "yaml",
+    "regexp", "relabel",
+];
 const RIM: [&str; 6] = ["tokio", "hyper", "axum", "rusqlite", "tracing", "paramedic-integration"];
 
 /// Law 1: the arrows never turn back.
