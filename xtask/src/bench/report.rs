@@ -31,8 +31,9 @@ a release build. VictoriaMetrics counts together with vmalert, which runs its ru
 - The engines run side by side and are asked by turns, but for the largest set of rules and for
   1,000,000 series: then one has the machine to itself. Ours goes first; the gap that the others then
   have in their samples leaves them less to read.
-- CPU time is the system's own count for the process: the median over slices of 15 s. Evaluation is what
-  a set of rules adds to the same run without rules. The exporter's CPU time is counted to nobody.
+- CPU time is the system's own count for the process: the mean of the middle half of slices of 15 s.
+  Evaluation is what a set of rules adds to the same run without rules. The exporter's CPU time is
+  counted to nobody.
 - Latencies are of 60 requests over HTTP, a connection each, fewer where an engine needs seconds. *In
   process* is, for ours, one evaluation in an example program over 30,000 rows, and for Prometheus its own
   account of evaluating the same comparison (`stats`).

@@ -12,6 +12,7 @@
 //! An engine that fails keeps what it has shown, with a note, and is out of the rest.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -26,7 +27,7 @@ use super::rules::Rules;
 use super::scrape::Rounds;
 use super::{SLOW_FROM, clock, say};
 
-/// What CPU time is taken over before the median of it is: each group of rules once.
+/// What CPU time is taken over before the middle of it is: each group of rules once.
 const SLICE: Duration = Duration::from_secs(RULE_INTERVAL_S);
 /// CPU time is counted in hundredths of a second: nothing below one a minute can be told apart.
 const CPU_TICK_S: f64 = 0.01;
@@ -107,7 +108,6 @@ impl Plan {
                 self.watch_rules(rules, &mut field, None, workshop);
             }
         }
-        field.each(workshop, |contestant, workshop| contestant.stop(workshop));
         Ok(field.finish(workshop))
     }
 
@@ -240,8 +240,14 @@ impl Field {
 
     fn leave(&mut self, mut contestant: Contestant, why: &str, workshop: &mut Workshop) {
         contestant.note(format!("is out: {why}"));
-        // It may have ended already, which is why it is out.
+        self.part(contestant, workshop);
+    }
+
+    /// Keeps the result, and nothing on disk: a day of many series is large.
+    fn part(&mut self, mut contestant: Contestant, workshop: &mut Workshop) {
+        // It may have ended already, which may be why it leaves; what remains goes with the workshop.
         let _ = contestant.stop(workshop);
+        let _ = fs::remove_dir_all(&contestant.setup.folder);
         self.done.insert(contestant.engine().name().to_owned(), contestant.result);
     }
 
@@ -273,9 +279,8 @@ impl Field {
     }
 
     fn finish(mut self, workshop: &mut Workshop) -> BTreeMap<String, EngineResult> {
-        for mut contestant in std::mem::take(&mut self.running) {
-            let _ = contestant.stop(workshop);
-            self.done.insert(contestant.engine().name().to_owned(), contestant.result);
+        for contestant in std::mem::take(&mut self.running) {
+            self.part(contestant, workshop);
         }
         self.done
     }
@@ -342,7 +347,7 @@ impl Watch {
         let rounds = contestant.setup.rounds().zip(begun.rounds);
         self.resident.sort_unstable();
         Ok(Stretch {
-            cpu_s_per_min: median(&mut self.cpu_s_per_min).unwrap_or(whole),
+            cpu_s_per_min: middle(&mut self.cpu_s_per_min).unwrap_or(whole),
             samples_per_s: samples as f64 / seconds,
             steady: self.resident.get(self.resident.len() / 2).copied().unwrap_or_default(),
             rounds: rounds.map(|(now, then)| now.since(then)),
@@ -351,11 +356,13 @@ impl Watch {
     }
 }
 
-fn median(values: &mut [f64]) -> Option<f64> {
+/// The mean of the middle half: what happens once does not move it, and it is finer than the ticks
+/// that CPU time is counted in.
+fn middle(values: &mut [f64]) -> Option<f64> {
     values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    let upper = *values.get(middle)?;
-    if values.len() % 2 == 1 { Some(upper) } else { Some((values[middle - 1] + upper) / 2.0) }
+    let quarter = values.len() / 4;
+    let half = values.get(quarter..values.len() - quarter).filter(|half| !half.is_empty())?;
+    Some(half.iter().sum::<f64>() / half.len() as f64)
 }
 
 /// Keeps what a stretch under `rules` has shown.
@@ -400,9 +407,10 @@ fn mebibytes(bytes: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn the_median_is_in_the_middle() {
-        assert_eq!(super::median(&mut []), None);
-        assert_eq!(super::median(&mut [3.0, 1.0, 2.0]), Some(2.0));
-        assert_eq!(super::median(&mut [4.0, 1.0, 2.0, 3.0]), Some(2.5));
+    fn the_middle_half_leaves_out_what_is_odd() {
+        assert_eq!(super::middle(&mut []), None);
+        assert_eq!(super::middle(&mut [3.0]), Some(3.0));
+        assert_eq!(super::middle(&mut [900.0, 1.0, 2.0, 3.0]), Some(2.5));
+        assert_eq!(super::middle(&mut [5.0, 1.0, 2.0, 3.0, 900.0, -7.0, 4.0, 0.0]), Some(2.5));
     }
 }
