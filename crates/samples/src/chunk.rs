@@ -1,7 +1,7 @@
 //! Sixteen rows of a family: the newest samples of each as they came, the older ones packed.
 //!
 //! ```text
-//! values   sample 0: row 0 .. row 15 | sample 1: row 0 .. row 15 | ...  up to 32
+//! values   sample 0: row 0 .. row 15 | sample 1: row 0 .. row 15 | ...  up to 16
 //! tails    per row: when the first of these was, the step, how many
 //! history  per row: packed blocks
 //! ```
@@ -25,9 +25,13 @@ use crate::history::History;
 /// How many rows a chunk has.
 pub(crate) const CHUNK: usize = 16;
 
+/// How many samples a row has as they came: half a pack, the other half of which is made with the
+/// next so many. More would be read a little faster, and take most of what a series takes.
+const TAIL: usize = PACK / 2;
+
 /// What a chunk without packed samples takes.
 pub(crate) const CHUNK_BYTES: usize =
-    CHUNK * (PACK * size_of::<f64>() + size_of::<Tail>() + size_of::<History>()) + 192;
+    CHUNK * (TAIL * size_of::<f64>() + size_of::<Tail>() + size_of::<History>()) + 192;
 
 /// What a histogram takes beside its buckets.
 const HISTOGRAM_BYTES: usize = size_of::<Histogram>() + 64;
@@ -54,7 +58,7 @@ pub(crate) struct Chunk {
 impl Default for Chunk {
     fn default() -> Self {
         Self {
-            values: vec![0.0; CHUNK * PACK].into(),
+            values: vec![0.0; CHUNK * TAIL].into(),
             offsets: None,
             tails: [Tail::default(); CHUNK],
             history: Arc::new(vec![History::default(); CHUNK]),
@@ -71,7 +75,7 @@ impl Chunk {
         let tail = self.tails[row];
         let offset = u32::try_from(sample.at.0.wrapping_sub(tail.first_at) as u64);
         match offset {
-            Ok(offset) if tail.len > 0 && usize::from(tail.len) < PACK => {
+            Ok(offset) if tail.len > 0 && usize::from(tail.len) < TAIL => {
                 self.push_offset(row, offset);
             }
             _ => {
@@ -98,7 +102,7 @@ impl Chunk {
         if index == 1 {
             tail.step = offset;
         } else if u64::from(tail.step) * index as u64 != u64::from(offset) {
-            let mut offsets = vec![0; CHUNK * PACK];
+            let mut offsets = vec![0; CHUNK * TAIL];
             for (row, tail) in self.tails.iter().enumerate() {
                 for index in 1..usize::from(tail.len) {
                     offsets[index * CHUNK + row] = tail.step * index as u32;
@@ -134,7 +138,7 @@ impl Chunk {
         if len == 0 {
             return 0;
         }
-        let (mut times, mut values) = ([0; PACK], [0.0; PACK]);
+        let (mut times, mut values) = ([0; TAIL], [0.0; TAIL]);
         for index in 0..len {
             times[index] = self.at(row, index);
             values[index] = self.values[index * CHUNK + row];

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use paramedic_model::{Sample, TimeMs};
 
-use crate::codec::{Reader, Stream, Unpacked, unpack};
+use crate::codec::{PACK, Reader, Stream, Unpacked, unpack};
 
 /// A block that has so many samples is sealed.
 const BLOCK_SAMPLES: u32 = 256;
@@ -33,6 +33,8 @@ struct Open {
     last_at: TimeMs,
     stream: Stream,
     count: u32,
+    /// How many bytes at the end are a pack that has room for what comes next; none, for most.
+    unfilled: u16,
     bytes: Vec<u8>,
 }
 
@@ -43,6 +45,53 @@ impl Open {
 
     fn memory(&self) -> usize {
         self.bytes.capacity() + 16
+    }
+
+    /// Appends samples as a pack, or in one with those of the last pack where it has room for them.
+    fn add(&mut self, times: &[i64], values: &[f64]) {
+        // A marker of an end gets a pack of its own, so it is never half of one.
+        let is_run = !values.iter().any(|value| value.is_nan());
+        let count = match self.unfilled {
+            0 => None,
+            _ if is_run => self.fill(times, values),
+            _ => None,
+        };
+        let count = count.unwrap_or_else(|| {
+            let before = self.bytes.len();
+            self.stream.pack(times, values, &mut self.bytes);
+            self.unfilled = u16::try_from(self.bytes.len() - before).unwrap_or(0);
+            values.len()
+        });
+        if !is_run || count > PACK / 2 {
+            self.unfilled = 0;
+        }
+    }
+
+    /// Writes the last pack anew, with these samples behind its own. Gives how many it has then;
+    /// `None` where they do not fit.
+    fn fill(&mut self, times: &[i64], values: &[f64]) -> Option<usize> {
+        let from = self.bytes.len() - usize::from(self.unfilled);
+        let (mut reader, mut stream) =
+            (Reader::new(&self.bytes[..from]), Stream::new(self.first_at.0));
+        let mut pack = Unpacked::new();
+        while !reader.is_empty() {
+            unpack(&mut reader, &mut stream, i64::MAX, &mut pack)?;
+        }
+        let mut after = stream;
+        unpack(&mut Reader::new(&self.bytes[from..]), &mut after, i64::MIN, &mut pack)?;
+        let (had, count) = (pack.times().len(), pack.times().len() + times.len());
+        if count > PACK {
+            return None;
+        }
+        let (mut all_times, mut all_values) = ([0; PACK], [0.0; PACK]);
+        all_times[..had].copy_from_slice(pack.times());
+        all_times[had..count].copy_from_slice(times);
+        all_values[..had].copy_from_slice(pack.values());
+        all_values[had..count].copy_from_slice(values);
+        self.bytes.truncate(from);
+        stream.pack(&all_times[..count], &all_values[..count], &mut self.bytes);
+        self.stream = stream;
+        Some(count)
     }
 }
 
@@ -69,7 +118,7 @@ impl History {
             // Doubling would leave half of it unused: there are as many of these as series.
             open.bytes.reserve_exact(32);
         }
-        open.stream.pack(times, values, &mut open.bytes);
+        open.add(times, values);
         open.last_at = TimeMs(*last);
         open.count += times.len() as u32;
         if open.count >= BLOCK_SAMPLES {
@@ -103,7 +152,7 @@ impl History {
         let last_at = newest.at;
         if last {
             let bytes = bytes.to_vec();
-            self.open = Open { first_at, last_at, stream, count, bytes };
+            self.open = Open { first_at, last_at, stream, count, unfilled: 0, bytes };
         } else {
             self.sealed.push(Sealed { first_at, last_at, bytes: bytes.into() });
         }

@@ -119,7 +119,39 @@ fn bytes(text: &str) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::bytes;
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::Config;
+
+    fn read(samples: &str) -> Result<SamplesConfig, String> {
+        let text = format!("samples: {{{samples}}}");
+        let config = Config::parse(Path::new("paramedic.yml"), &text, &[]);
+        config.map(|config| config.samples).map_err(|errors| errors.to_string())
+    }
+
+    #[test]
+    fn every_key_is_read() {
+        let text = "fsync: always, on_damage: refuse, out_of_order: 10m, memory_limit: 512MiB, \
+                    retention_bytes: 1GiB";
+        let window = read(text).unwrap().window(Duration::from_secs(60));
+        assert_eq!((window.log.fsync, window.log.on_damage), (Fsync::Always, OnDamage::Refuse));
+        assert_eq!(window.out_of_order, Duration::from_secs(600));
+        assert_eq!((window.memory_limit, window.retention_bytes), (Some(512 << 20), Some(1 << 30)));
+        assert_eq!(window.retention, Duration::from_secs(60));
+    }
+
+    #[test]
+    fn what_is_no_value_is_named_with_what_is() {
+        for (text, says) in [
+            ("on_damage: ignore", "`on_damage` must be set-aside or refuse, not \"ignore\""),
+            ("out_of_order: soon", "`out_of_order` must be a duration such as 10m"),
+            ("retention_bytes: 12", "`retention_bytes` must be a size such as 512MiB"),
+        ] {
+            let error = read(text).unwrap_err();
+            assert!(error.contains(says), "{error}");
+        }
+    }
 
     #[test]
     fn a_size_has_a_unit() {

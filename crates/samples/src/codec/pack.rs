@@ -102,6 +102,14 @@ fn bounds(values: impl Iterator<Item = u64>) -> (u64, u64) {
 
 fn pack_values(values: &[f64], out: &mut Vec<u8>) {
     let mut whole = [0i64; PACK];
+    // Most series stay as they are for long: then one value says it all.
+    let first = values[0].to_bits();
+    if values.iter().all(|value| value.to_bits() == first)
+        && let Some(scale) = SCALES.iter().position(|s| scaled(&values[..1], *s, &mut whole[..1]))
+    {
+        out.extend([LEVEL | (scale as u8) << 4, 0]);
+        return put_signed(out, whole[0]);
+    }
     let whole = &mut whole[..values.len()];
     let scale = SCALES.iter().position(|scale| scaled(values, *scale, whole));
     let Some(scale) = scale else { return pack_xor(values, out) };
