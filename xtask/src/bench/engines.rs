@@ -199,13 +199,20 @@ impl Setup {
     }
 }
 
-/// The version that `program` prints.
+/// The version that `program` prints; for one that prints none, as Debian builds VictoriaMetrics, the
+/// package's.
 pub fn version(program: &Path) -> String {
-    let Ok(output) = process::program(program).arg("--version").output() else {
-        return "unknown".to_owned();
+    let first_line = |command: &mut Command| {
+        let output = command.output().ok()?;
+        let text = [output.stdout, output.stderr].concat();
+        let text = String::from_utf8_lossy(&text);
+        let line = text.lines().next()?.split(" (").next()?.trim().to_owned();
+        (output.status.success() && !line.is_empty()).then_some(line)
     };
-    let text = [output.stdout, output.stderr].concat();
-    let text = String::from_utf8_lossy(&text);
-    let line = text.lines().next().unwrap_or_default();
-    line.split(" (").next().unwrap_or_default().trim().to_owned()
+    let package = || {
+        let mut query = process::program("dpkg-query");
+        first_line(query.args(["-W", "-f=${Package}, version ${Version}"]).arg(program))
+    };
+    let told = first_line(process::program(program).arg("--version"));
+    told.or_else(package).unwrap_or_else(|| "unknown".to_owned())
 }

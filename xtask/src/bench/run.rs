@@ -55,6 +55,7 @@ struct Stretch {
     cpu_s_per_min: f64,
     samples_per_s: f64,
     steady: u64,
+    peak: u64,
     rounds: Option<Rounds>,
     seconds: f64,
 }
@@ -125,9 +126,9 @@ impl Plan {
             contestant.keep("memory_bytes_per_sample", above / samples);
             let disk = bytes_below(&contestant.setup.data()) as f64;
             contestant.keep("disk_bytes_per_sample", disk / samples);
-            let memory = contestant.memory().unwrap_or_default();
-            contestant.keep("memory_peak_mib", mebibytes(memory.peak));
-            contestant.keep("memory_proportional_mib", mebibytes(memory.proportional));
+            contestant.keep("memory_peak_mib", mebibytes(stretch.peak));
+            let proportional = contestant.memory().unwrap_or_default().proportional;
+            contestant.keep("memory_proportional_mib", mebibytes(proportional));
         }
         say(&format!("the exporters of all took {exporting:.2} CPU s a minute, counted to none"));
     }
@@ -350,6 +351,7 @@ impl Watch {
             cpu_s_per_min: middle(&mut self.cpu_s_per_min).unwrap_or(whole),
             samples_per_s: samples as f64 / seconds,
             steady: self.resident.get(self.resident.len() / 2).copied().unwrap_or_default(),
+            peak: contestant.memory()?.peak,
             rounds: rounds.map(|(now, then)| now.since(then)),
             seconds,
         })
@@ -370,6 +372,7 @@ fn keep(contestant: &mut Contestant, rules: Rules, stretch: &Stretch) {
     let name = rules.name();
     contestant.keep(format!("{name}.cpu_s_per_min"), stretch.cpu_s_per_min);
     contestant.keep(format!("{name}.memory_steady_mib"), mebibytes(stretch.steady));
+    contestant.keep(format!("{name}.memory_peak_mib"), mebibytes(stretch.peak));
     if rules == Rules::None {
         if stretch.cpu_s_per_min > 0.0 {
             let ingest = stretch.samples_per_s / (stretch.cpu_s_per_min / 60.0);

@@ -54,7 +54,7 @@ pub fn measures() -> Vec<Measure> {
     for rules in [Rules::Published, Rules::Generated] {
         let name = rules.name();
         let largest = rules == Rules::Generated;
-        let of_rules: [(&str, &str, Option<Bar>); 7] = [
+        let of_rules: [(&str, &str, Option<Bar>); 8] = [
             ("cpu_s_per_min", "CPU s a minute", None),
             (
                 "eval_cpu_s_per_min",
@@ -66,6 +66,7 @@ pub fn measures() -> Vec<Measure> {
             ("missed", "missed rounds of groups", largest.then_some(Bar::AtMost(0.0))),
             ("failed_per_round", "failed rules a round", None),
             ("memory_steady_mib", "memory, steady: MiB", None),
+            ("memory_peak_mib", "memory, peak: MiB", None),
         ];
         for (key, title, bar) in of_rules {
             add(format!("{name}.{key}"), format!("{name} rules: {title}"), bar);
