@@ -70,8 +70,8 @@ pub struct EngineArgs {
     /// number of series asks for.
     #[arg(long)]
     minutes_idle: Option<f64>,
-    /// Sets of rules; `none` is always first.
-    #[arg(long, value_delimiter = ',', default_values = ["none", "960", "2960"])]
+    /// Sets of rules; `none` is always first. Else all, and only the smaller one at 1,000,000 series.
+    #[arg(long, value_delimiter = ',')]
     rules: Vec<Rules>,
     /// Only these engines; else all that are here.
     #[arg(long, value_delimiter = ',')]
@@ -163,11 +163,22 @@ fn engine(mut args: EngineArgs, results: &Path) -> Result<()> {
             engines.retain(|(engine, _)| *engine != Engine::Victoria);
             leave_out(&mut file, &format!("victoria at {series} series: for the time it takes"));
         }
+        let mut sets = args.rules.clone();
+        if sets.is_empty() {
+            sets = vec![Rules::Published, Rules::Generated];
+            if series >= SLOW_FROM {
+                sets.truncate(1);
+                leave_out(
+                    &mut file,
+                    &format!("2960 rules at {series} series: for the time it takes"),
+                );
+            }
+        }
         let plan = run::Plan {
             series,
             interval_s: if series >= SLOW_FROM { 15 } else { 5 },
             engines,
-            sets: args.rules.clone(),
+            sets,
             minutes_idle: args.minutes_idle.unwrap_or(pace.minutes_idle),
             minutes_rules: args.minutes.unwrap_or(pace.minutes_rules),
             query_budget: Duration::from_secs(pace.query_budget_s),
