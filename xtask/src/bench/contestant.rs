@@ -14,6 +14,8 @@ use super::{backfill, clock, say};
 
 /// How long an engine may take to answer after a start, and to be right after a restart.
 const READY: Duration = Duration::from_secs(180);
+/// How many scrape intervals an engine may take until it is in its stride.
+const SCRAPES_LIMIT: u64 = 15;
 /// What restart is proved on: a whole family at a moment before it.
 const PROOF: &str = "count(opnsense_services_status)";
 
@@ -127,10 +129,14 @@ impl Contestant {
         self.processes.iter().map(Process::memory).fold(zero, |sum, memory| Ok(sum? + memory?))
     }
 
-    /// Waits until each target was scraped `times` times more.
-    pub fn wait_for_scrapes(&mut self, times: u64) -> Result<()> {
-        let limit = Duration::from_secs(self.interval_s * (times + 12));
-        let wanted = self.exporter.scrapes() + times * self.exporter.targets().len() as u64;
+    /// How many scrapes there will have been when each target was scraped `times` times more.
+    pub fn scrapes_after(&self, times: u64) -> u64 {
+        self.exporter.scrapes() + times * self.exporter.targets().len() as u64
+    }
+
+    /// Waits until there were so many scrapes.
+    pub fn wait_for_scrapes(&mut self, wanted: u64) -> Result<()> {
+        let limit = Duration::from_secs(SCRAPES_LIMIT * self.interval_s);
         let (exporter, process) = (&self.exporter, &mut self.processes[0]);
         let waited = wait_until(process, limit, || exporter.scrapes() >= wanted);
         waited.context("wait for scrapes")?;

@@ -106,12 +106,12 @@ struct Pace {
 /// time without rules fills the windows of five minutes that queries look at.
 fn pace(series: usize) -> Pace {
     let quick = Pace { minutes_idle: 0.5, minutes_rules: 0.5, query_budget_s: 2, restarts: 1 };
-    let small = Pace { minutes_idle: 1.5, minutes_rules: 1.0, query_budget_s: 6, restarts: 5 };
+    let small = Pace { minutes_idle: 1.0, minutes_rules: 1.0, query_budget_s: 6, restarts: 5 };
     match series {
         0..10_000 => quick,
         10_000..BAR_SERIES => small,
         BAR_SERIES..SLOW_FROM => {
-            Pace { minutes_idle: 5.0, minutes_rules: 2.0, query_budget_s: 15, restarts: 5 }
+            Pace { minutes_idle: 5.0, minutes_rules: 1.5, query_budget_s: 15, restarts: 5 }
         }
         _ => Pace { minutes_idle: 1.5, minutes_rules: 1.0, query_budget_s: 6, restarts: 1 },
     }

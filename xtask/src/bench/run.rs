@@ -113,7 +113,7 @@ impl Plan {
     }
 
     fn watch_idle(&self, field: &mut Field, workshop: &mut Workshop) {
-        field.each(workshop, |contestant, _| contestant.wait_for_scrapes(3));
+        field.warm(3, None, workshop);
         say(&format!("without rules, {} min", self.minutes_idle));
         let before = own_cpu_seconds();
         let stretches = field.watch(self.minutes_idle, None, workshop);
@@ -195,8 +195,8 @@ impl Plan {
             contestant.keep(format!("{name}.rules"), count as f64);
             contestant.start_with_targets(&files, workshop)
         });
-        field.each_of(only, workshop, |contestant, _| contestant.wait_for_scrapes(3));
-        // Groups start anywhere within their interval.
+        field.warm(1, only, workshop);
+        // Groups start anywhere within their interval, and some only once all targets were scraped.
         clock::pause(SLICE);
         for (contestant, stretch) in field.watch(self.minutes_rules, only, workshop) {
             keep(contestant, rules, &stretch);
@@ -237,6 +237,17 @@ impl Field {
             }
         }
         self.running = running;
+    }
+
+    /// Waits until each target of all, or of only one, was scraped `times` times more.
+    fn warm(&mut self, times: u64, only: Option<Engine>, workshop: &mut Workshop) {
+        let wanted: Vec<_> = self.running.iter().map(|c| c.scrapes_after(times)).collect();
+        let mut wanted = wanted.into_iter();
+        let is_meant = |engine| only.is_none_or(|only| only == engine);
+        self.each(workshop, |contestant, _| match wanted.next() {
+            Some(wanted) if is_meant(contestant.engine()) => contestant.wait_for_scrapes(wanted),
+            _ => Ok(()),
+        });
     }
 
     fn leave(&mut self, mut contestant: Contestant, why: &str, workshop: &mut Workshop) {
