@@ -1,7 +1,9 @@
 use std::fmt;
+use std::sync::Arc;
 
 use paramedic_model::{METRIC_NAME, escape_label_value, is_legacy_label_name};
-use regex::{Regex, RegexBuilder};
+
+use crate::pattern::Pattern;
 
 /// How a label is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -34,16 +36,7 @@ pub struct Matcher {
     name: String,
     op: MatchOp,
     value: String,
-    regex: Option<Regex>,
-}
-
-/// Go's limit on the size of a compiled expression has no counterpart; this bounds memory.
-const REGEX_BYTES_MAX: usize = 10 << 20;
-
-/// Compiles `pattern` as Prometheus does: anchored on both ends, `.` matches line feeds too.
-pub(crate) fn anchored(pattern: &str) -> Result<Regex, regex::Error> {
-    let anchored = format!("^(?s:{pattern})$");
-    RegexBuilder::new(&anchored).size_limit(REGEX_BYTES_MAX).build()
+    pattern: Option<Arc<Pattern>>,
 }
 
 impl Matcher {
@@ -53,16 +46,16 @@ impl Matcher {
     ///
     /// Where `op` compares by regular expression and `value` is none.
     pub fn new(name: &str, op: MatchOp, value: &str) -> Result<Self, regex::Error> {
-        let regex = match op {
+        let pattern = match op {
             MatchOp::Equal | MatchOp::NotEqual => None,
-            MatchOp::Regex | MatchOp::NotRegex => Some(anchored(value)?),
+            MatchOp::Regex | MatchOp::NotRegex => Some(Pattern::of(value)?),
         };
-        Ok(Self { name: name.to_owned(), op, value: value.to_owned(), regex })
+        Ok(Self { name: name.to_owned(), op, value: value.to_owned(), pattern })
     }
 
     /// The matcher `name="value"`.
     pub fn equal(name: &str, value: &str) -> Self {
-        Self { name: name.to_owned(), op: MatchOp::Equal, value: value.to_owned(), regex: None }
+        Self { name: name.to_owned(), op: MatchOp::Equal, value: value.to_owned(), pattern: None }
     }
 
     /// The label.
@@ -82,8 +75,8 @@ impl Matcher {
 
     /// Whether a label with `value` satisfies it.
     pub fn matches(&self, value: &str) -> bool {
-        let found = match &self.regex {
-            Some(regex) => regex.is_match(value),
+        let found = match &self.pattern {
+            Some(pattern) => pattern.matches(value),
             None => self.value == value,
         };
         found == matches!(self.op, MatchOp::Equal | MatchOp::Regex)
