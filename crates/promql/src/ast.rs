@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use paramedic_model::TimeMs;
 
-use crate::{DurationExpr, Function, Matcher, Span};
+use crate::{DurationExpr, Function, Matcher, Span, Text};
 
 /// An expression that parsed and whose types fit.
 ///
@@ -28,7 +28,7 @@ pub enum ExprKind {
         is_duration: bool,
     },
     /// A string, unquoted.
-    String(String),
+    String(Text),
     /// `name{matchers}`: an instant vector.
     Selector(Box<Selector>),
     /// `name{matchers}[5m]`: a range vector.

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use crate::text::read_escape;
 use crate::{AggregateOp, BinaryOp, Span};
 
 /// One token and where it stands.
@@ -146,7 +147,7 @@ pub(crate) fn lex(text: &str) -> Vec<Token> {
         tokens: Vec::new(),
         parens: 0,
         in_braces: false,
-        in_brackets: false,
+        in_brackets: None,
     };
     if let Err((start, message)) = lexer.run() {
         let span = Span::new(start, text.len());
@@ -167,7 +168,16 @@ struct Lexer<'a> {
     tokens: Vec<Token>,
     parens: usize,
     in_braces: bool,
-    in_brackets: bool,
+    in_brackets: Option<Brackets>,
+}
+
+/// What was read since the left bracket. Up to the first number Prometheus reads with other words
+/// for what is wrong than behind it.
+#[derive(Clone, Copy, Default)]
+struct Brackets {
+    number_seen: bool,
+    keyword_seen: bool,
+    colon_seen: bool,
 }
 
 impl Lexer<'_> {
@@ -210,6 +220,9 @@ impl Lexer<'_> {
                 return self.finish();
             };
             match c {
+                _ if self.in_brackets.is_some_and(|brackets| !brackets.number_seen) => {
+                    self.within_brackets(c)?;
+                }
                 '#' => self.accept_while(|c| !matches!(c, '\n' | '\r')),
                 ',' => self.emit(TokenKind::Comma),
                 '"' | '\'' => self.quoted(c)?,
@@ -224,11 +237,14 @@ impl Lexer<'_> {
         if self.in_braces {
             return self.error("unexpected end of input inside braces".to_owned());
         }
-        if self.in_brackets {
+        if self.in_brackets.is_some_and(|brackets| !brackets.number_seen) {
             return self.error("unexpected end of input in duration expression".to_owned());
         }
         if self.parens > 0 {
             return self.error("unclosed left parenthesis".to_owned());
+        }
+        if self.in_brackets.is_some() {
+            return self.error("unclosed left bracket".to_owned());
         }
         self.emit(TokenKind::End);
         Ok(())
@@ -313,18 +329,18 @@ impl Lexer<'_> {
                 self.in_braces = true;
                 self.emit(TokenKind::LeftBrace);
             }
-            '[' if self.in_brackets => {
+            '[' if self.in_brackets.is_some() => {
                 return self.error("unexpected left bracket '['".to_owned());
             }
             '[' => {
-                self.in_brackets = true;
+                self.in_brackets = Some(Brackets::default());
                 self.emit(TokenKind::LeftBracket);
             }
-            ']' if !self.in_brackets => {
+            ']' if self.in_brackets.is_none() => {
                 return self.error("unexpected right bracket ']'".to_owned());
             }
             ']' => {
-                self.in_brackets = false;
+                self.in_brackets = None;
                 self.emit(TokenKind::RightBracket);
             }
             c if c.is_ascii_digit()
@@ -333,20 +349,72 @@ impl Lexer<'_> {
                 self.at = self.start;
                 self.number_or_duration()?;
             }
-            ':' if self.in_brackets => self.emit(TokenKind::Colon),
-            c if is_letter(c) || c == ':' => self.word(c)?,
+            c if is_letter(c) || c == ':' => match &mut self.in_brackets {
+                None => self.word(),
+                Some(brackets) if c == ':' => {
+                    if std::mem::replace(&mut brackets.colon_seen, true) {
+                        return self.error("unexpected colon ':'".to_owned());
+                    }
+                    self.emit(TokenKind::Colon);
+                }
+                Some(_) => self.duration_word(|| {
+                    format!("unexpected character: {}, expected ':'", Quote(c))
+                })?,
+            },
             c => return self.error(format!("unexpected character: {}", Quote(c))),
         }
         Ok(())
     }
 
-    fn word(&mut self, first: char) -> Result<(), LexError> {
+    /// What stands between a left bracket and the first number.
+    fn within_brackets(&mut self, c: char) -> Result<(), LexError> {
+        let unexpected = || format!("unexpected character in duration expression: {}", Quote(c));
+        match c {
+            ']' | '(' | ')' | '+' | '-' | '*' | '/' | '%' | '^' => self.statement(c)?,
+            ',' => self.emit(TokenKind::Comma),
+            ':' => {
+                let brackets = self.in_brackets.get_or_insert_default();
+                let problem = if !brackets.keyword_seen {
+                    "unexpected colon before duration in duration expression"
+                } else if brackets.colon_seen {
+                    "unexpected repeated colon in duration expression"
+                } else {
+                    brackets.colon_seen = true;
+                    self.emit(TokenKind::Colon);
+                    return Ok(());
+                };
+                // Prometheus reports the place behind it.
+                return Err((self.at, problem.to_owned()));
+            }
+            c if is_letter(c) => self.duration_word(unexpected)?,
+            c if c.is_ascii_digit()
+                || (c == '.' && self.peek().is_some_and(|c| c.is_ascii_digit())) =>
+            {
+                self.in_brackets.get_or_insert_default().number_seen = true;
+                self.statement(c)?;
+            }
+            _ => return self.error(unexpected()),
+        }
+        Ok(())
+    }
+
+    /// A word within brackets.
+    fn duration_word(&mut self, unexpected: impl Fn() -> String) -> Result<(), LexError> {
+        self.accept_while(is_letter);
+        let kind = match &*self.text[self.start..self.at].to_ascii_lowercase() {
+            "step" => TokenKind::Keyword(Keyword::Step),
+            "range" => TokenKind::Keyword(Keyword::Range),
+            "min_of" | "max_of" => TokenKind::Identifier,
+            _ => return self.error(unexpected()),
+        };
+        self.in_brackets.get_or_insert_default().keyword_seen = true;
+        self.emit(kind);
+        Ok(())
+    }
+
+    fn word(&mut self) {
         self.accept_while(|c| is_word(c) || c == ':');
         let word = self.text[self.start..self.at].to_ascii_lowercase();
-        if self.in_brackets && !matches!(&*word, "step" | "range" | "min_of" | "max_of") {
-            let first = Quote(first);
-            return self.error(format!("unexpected character in duration expression: {first}"));
-        }
         let keyword = KEYWORDS.iter().find(|(name, _)| *name == word).map(|(_, keyword)| *keyword);
         let aggregate = AggregateOp::ALL.into_iter().find(|op| op.name() == word);
         let operator = WORD_OPERATORS.into_iter().find(|op| op.name() == word);
@@ -365,7 +433,6 @@ impl Lexer<'_> {
             _ => TokenKind::Identifier,
         };
         self.emit(kind);
-        Ok(())
     }
 
     fn number_or_duration(&mut self) -> Result<(), LexError> {
@@ -377,38 +444,28 @@ impl Lexer<'_> {
             self.emit(TokenKind::Duration);
             return Ok(());
         }
-        // Prometheus shows the character that it stumbled over, too.
-        self.next();
         let written = &self.text[self.start..self.at];
         self.error(format!("bad number or duration syntax: {written:?}"))
     }
 
-    /// Reads a number, with `_` between digits and hexadecimal integers. Where it returns false, it
-    /// stands where the text stops being one.
+    /// Reads what may be a number, with `_` between digits and hexadecimal integers. Where it returns
+    /// false, it stands where Prometheus sees that it is none: the message shows what it has read.
     fn number(&mut self) -> bool {
-        let hexadecimal =
-            self.text[self.at..].starts_with("0x") || self.text[self.at..].starts_with("0X");
+        let hexadecimal = self.accept(|c| c == '0') && self.accept(|c| matches!(c, 'x' | 'X'));
         if hexadecimal {
-            self.at += 2;
             self.accept(|c| c == '_');
         }
         let is_digit =
             |c: char| if hexadecimal { c.is_ascii_hexdigit() } else { c.is_ascii_digit() };
+        self.accept(|c| c == '.');
+        self.accept(is_digit);
         let (mut dot_seen, mut exponent_seen) = (false, false);
         loop {
             match self.peek() {
-                Some(c) if is_digit(c) => {
-                    self.next();
-                }
-                Some('_') => {
-                    self.next();
-                    if self.peek().is_none_or(|c| matches!(c, '.' | '_' | 'e' | 'E')) {
-                        return false;
-                    }
-                }
+                Some(c) if is_digit(c) => self.accept_while(is_digit),
                 Some('.') => {
                     self.next();
-                    if dot_seen || hexadecimal || self.peek() == Some('_') {
+                    if dot_seen || self.accept(|c| matches!(c, '_' | '.')) || hexadecimal {
                         return false;
                     }
                     dot_seen = true;
@@ -419,9 +476,14 @@ impl Lexer<'_> {
                         return false;
                     }
                     exponent_seen = true;
-                    dot_seen = true; // None may follow.
-                    self.accept(|c| c == '+' || c == '-');
-                    if !self.peek().is_some_and(|c| c.is_ascii_digit()) {
+                    self.accept(|c| matches!(c, '+' | '-'));
+                    if self.is_no_digit_next() {
+                        return false;
+                    }
+                }
+                Some('_') => {
+                    self.next();
+                    if self.is_no_digit_next() {
                         return false;
                     }
                 }
@@ -430,29 +492,36 @@ impl Lexer<'_> {
         }
     }
 
+    /// Whether the text ends or goes on with what never follows an exponent or `_`, and reads it.
+    fn is_no_digit_next(&mut self) -> bool {
+        self.accept(|c| matches!(c, '.' | '_' | 'e' | 'E')) || self.peek().is_none()
+    }
+
     /// Reads the rest of a duration of which the first count was read.
     fn rest_of_duration(&mut self) -> bool {
-        if self.text[self.start..self.at].bytes().any(|b| !b.is_ascii_digit()) {
+        if !self.accept(|c| "smhdwy".contains(c)) {
             return false;
         }
-        loop {
-            if !self.accept(|c| "smhdwy".contains(c)) {
+        self.accept(|c| c == 's'); // Of `ms`; a bad unit such as `hs` is found when it is read.
+        while self.accept(|c| c.is_ascii_digit()) {
+            self.accept_while(|c| c.is_ascii_digit());
+            if !self.accept(|c| "smhdw".contains(c)) {
                 return false;
             }
-            self.accept(|c| c == 's'); // Of `ms`; a bad unit such as `hs` is found when it is read.
-            if !self.peek().is_some_and(|c| c.is_ascii_digit()) {
-                return !self.peek().is_some_and(is_word);
-            }
-            self.accept_while(|c| c.is_ascii_digit());
+            self.accept(|c| c == 's');
         }
+        !self.accept(is_word)
     }
 
     fn quoted(&mut self, quote: char) -> Result<(), LexError> {
         loop {
             match self.next() {
                 Some('\\') => {
-                    // Whether the escape is one is seen when the string is read.
-                    self.next();
+                    let rest = &self.text[self.at..];
+                    match read_escape(rest, quote) {
+                        Ok((_, length)) => self.at += length,
+                        Err(message) => return self.error(message),
+                    }
                 }
                 None | Some('\n') => return self.error("unterminated quoted string".to_owned()),
                 Some(c) if c == quote => break,
@@ -487,69 +556,4 @@ fn is_letter(c: char) -> bool {
 
 fn is_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_'
-}
-
-/// The text between the quotes of a string token, its escapes replaced.
-///
-/// # Errors
-///
-/// The reason as Prometheus words it; also where the escapes name bytes that are no UTF-8, which
-/// Prometheus lets pass: no label or value of a source could hold them.
-pub(crate) fn unquote(token: &str) -> Result<String, String> {
-    let quote = token.chars().next().unwrap_or('"');
-    let inner = &token[quote.len_utf8()..token.len() - quote.len_utf8()];
-    if quote == '`' {
-        return Ok(inner.replace('\r', ""));
-    }
-    let mut bytes = Vec::with_capacity(inner.len());
-    let mut rest = inner.chars();
-    while let Some(c) = rest.next() {
-        if c != '\\' {
-            bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
-            continue;
-        }
-        let escape = rest.next().ok_or("escape sequence not terminated")?;
-        let (digits, radix) = match escape {
-            'a' | 'b' | 'f' | 'n' | 'r' | 't' | 'v' | '\\' => {
-                bytes.push(match escape {
-                    'a' => 7,
-                    'b' => 8,
-                    'f' => 12,
-                    'n' => b'\n',
-                    'r' => b'\r',
-                    't' => b'\t',
-                    'v' => 11,
-                    _ => b'\\',
-                });
-                continue;
-            }
-            c if c == quote => {
-                bytes.push(quote as u8);
-                continue;
-            }
-            '0'..='7' => (3, 8),
-            'x' => (2, 16),
-            'u' => (4, 16),
-            'U' => (8, 16),
-            c => {
-                return Err(format!("unknown escape sequence U+{:04X} {}", c as u32, Quote(c)));
-            }
-        };
-        let mut value = if radix == 8 { escape.to_digit(8).unwrap_or(0) } else { 0 };
-        for _ in 0..if radix == 8 { digits - 1 } else { digits } {
-            let c = rest.next().ok_or("escape sequence not terminated")?;
-            let digit = c.to_digit(radix).ok_or_else(|| {
-                format!("illegal character U+{:04X} {} in escape sequence", c as u32, Quote(c))
-            })?;
-            value = value.wrapping_mul(radix).wrapping_add(digit);
-        }
-        match (escape, u8::try_from(value), char::from_u32(value)) {
-            ('u' | 'U', _, Some(c)) => {
-                bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
-            }
-            ('x' | '0'..='7', Ok(byte), _) => bytes.push(byte),
-            _ => return Err("escape sequence is an invalid Unicode code point".to_owned()),
-        }
-    }
-    String::from_utf8(bytes).map_err(|_| "string is not valid UTF-8".to_owned())
 }

@@ -40,10 +40,12 @@ mod lex;
 mod matcher;
 mod notation;
 mod parse;
+mod pattern;
 mod plan;
 mod print;
 mod source;
 mod span;
+mod text;
 mod typecheck;
 mod value;
 
@@ -63,6 +65,7 @@ pub use parse::{ParseError, ParseOptions, parse, parse_with};
 pub use plan::{EvalError, EvalOptions, Plan, ReadSet};
 pub use source::{Column, Family, FamilyId, NO_VALUE, RowRef, Source, Symbol};
 pub use span::Span;
+pub use text::Text;
 pub use value::{
     Annotation, Annotations, Element, Evaluation, HistogramSample, Origins, RangeSeries, Severity,
     Value,

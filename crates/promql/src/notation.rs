@@ -6,8 +6,9 @@ use std::sync::Arc;
 use paramedic_model::{Histogram, Labels, METRIC_NAME, histogram_nan, stale_nan};
 
 use crate::histogram::{HistogramSum, parse_histogram, scaled};
-use crate::lex::{Token, TokenKind, lex, unquote};
+use crate::lex::{Token, TokenKind, lex};
 use crate::parse::parse_number;
+use crate::text::unquote;
 use crate::{ParseError, Span};
 
 /// A series and its values at successive steps, as rule unit tests and promqltest scripts write it.
@@ -167,6 +168,7 @@ fn parse_labels(text: &str) -> Result<(Labels, usize), ParseError> {
     let text_of = |token: &Token| match token.kind {
         TokenKind::Identifier => Ok(token.span.of(head).to_owned()),
         TokenKind::Quoted => unquote(token.span.of(head))
+            .map(|text| text.to_lossy())
             .map_err(|message| ParseError::new(token.span, message, text)),
         _ => Err(fail(token)),
     };

@@ -11,27 +11,33 @@ use crate::{
 };
 
 /// `text` as a double-quoted string of the language, escaped as Go's `strconv.Quote` does.
-pub(crate) fn quoted(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 2);
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\u{7}' => out.push_str("\\a"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{c}' => out.push_str("\\f"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\u{b}' => out.push_str("\\v"),
-            c if c < ' ' || c == '\u{7f}' => out.push_str(&format!("\\x{:02x}", c as u32)),
-            // Rust escapes what is not printable as `\u{...}`, and so does Go, in its own way.
-            c if c.escape_debug().len() > 2 && c > '\u{ffff}' => {
-                out.push_str(&format!("\\U{:08x}", c as u32));
+pub(crate) fn quoted(text: impl AsRef<[u8]>) -> String {
+    let mut out = "\"".to_owned();
+    for chunk in text.as_ref().utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '"' => out.push_str("\\\""),
+                '\\' => out.push_str("\\\\"),
+                '\u{7}' => out.push_str("\\a"),
+                '\u{8}' => out.push_str("\\b"),
+                '\u{c}' => out.push_str("\\f"),
+                '\n' => out.push_str("\\n"),
+                '\r' => out.push_str("\\r"),
+                '\t' => out.push_str("\\t"),
+                '\u{b}' => out.push_str("\\v"),
+                c if c < ' ' || c == '\u{7f}' => out.push_str(&format!("\\x{:02x}", c as u32)),
+                // Rust escapes what is not printable as `\u{...}`, and so does Go, in its own way.
+                c if c.escape_debug().len() > 2 && c > '\u{ffff}' => {
+                    out.push_str(&format!("\\U{:08x}", c as u32));
+                }
+                c if c.escape_debug().len() > 2 => {
+                    out.push_str(&format!("\\u{:04x}", c as u32));
+                }
+                c => out.push(c),
             }
-            c if c.escape_debug().len() > 2 => out.push_str(&format!("\\u{:04x}", c as u32)),
-            c => out.push(c),
+        }
+        for byte in chunk.invalid() {
+            out.push_str(&format!("\\x{byte:02x}"));
         }
     }
     out.push('"');
@@ -198,7 +204,7 @@ impl fmt::Display for Expr {
                 write!(f, "{sign}{}", format_duration(Duration::from_secs_f64(value.abs())))
             }
             ExprKind::Number { value, is_duration: false } => f.write_str(&format_number(*value)),
-            ExprKind::String(text) => f.write_str(&quoted(text)),
+            ExprKind::String(text) => write!(f, "{text}"),
             ExprKind::Selector(selector) => selector.fmt(f),
             ExprKind::Range(range) => {
                 write_series(f, &range.selector)?;

@@ -11,7 +11,7 @@ use super::{Evaluator, Item, Result, Val};
 use crate::ast::AggregateExpr;
 use crate::histogram::{mean as mean_of, text};
 use crate::print::{format_number, format_shortest};
-use crate::{AggregateOp, Expr, ExprKind, Grouping, Origins, Severity, Span};
+use crate::{AggregateOp, Expr, ExprKind, Grouping, Origins, Severity, Span, Text};
 
 /// The labels that elements of one group share.
 fn group_labels(labels: &Labels, grouping: &Grouping) -> Labels {
@@ -220,13 +220,13 @@ impl Evaluator<'_> {
         grouping: &Grouping,
         at: TimeMs,
     ) -> Result<Val> {
-        let name = self.string(label, at)?;
-        if name.is_empty() {
-            return Err(self.error(label.span, format!("invalid label name {name:?}")));
-        }
+        let literal = self.string(label, at)?;
+        let Some(name) = literal.as_str().filter(|name| !name.is_empty()) else {
+            return Err(self.error(label.span, format!("invalid label name {literal}")));
+        };
         let mut grouping = grouping.clone();
         if let Grouping::By(labels) = &mut grouping {
-            labels.push(name.clone());
+            labels.push(name.to_owned());
         }
         let mut items = self.vector(expr, at)?;
         for item in &mut items {
@@ -234,14 +234,14 @@ impl Evaluator<'_> {
                 Some(histogram) => text(histogram),
                 None => format_number(item.value),
             };
-            item.labels = item.labels.with(&name, &value);
+            item.labels = item.labels.with(name, &value);
             item.drop_name = false;
         }
         Ok(Val::Vector(reduce(items, &grouping, |values| values.len() as f64)))
     }
 
     /// The value of a string argument.
-    pub(super) fn string(&mut self, expr: &Expr, at: TimeMs) -> Result<String> {
+    pub(super) fn string(&mut self, expr: &Expr, at: TimeMs) -> Result<Text> {
         match &expr.kind {
             ExprKind::String(text) => Ok(text.clone()),
             _ => match self.eval(expr, at)? {

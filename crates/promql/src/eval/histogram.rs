@@ -42,7 +42,7 @@ impl Evaluator<'_> {
     }
 
     pub(super) fn histogram_quantiles(&mut self, args: &[Expr], at: TimeMs) -> Result<Vec<Item>> {
-        let label = self.string(&args[1], at)?;
+        let label = self.string(&args[1], at)?.to_lossy();
         let mut quantiles = Vec::new();
         for arg in &args[2..] {
             let q = self.scalar(arg, at)?;

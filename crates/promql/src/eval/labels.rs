@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use paramedic_model::{Labels, METRIC_NAME, TimeMs};
 
 use super::{Evaluator, Item, Result, SAME_LABELSET, Val, all_distinct, unwrap_parens};
-use crate::matcher::anchored;
+use crate::pattern::anchored;
 use crate::{Expr, ExprKind, MatchOp, Origins, Span};
 
 impl Evaluator<'_> {
@@ -14,44 +14,32 @@ impl Evaluator<'_> {
         let [vector, destination, replacement, source, pattern] = args else {
             return Err(self.error(span, "label_replace takes five arguments"));
         };
-        let destination_name = self.string(destination, at)?;
-        let replacement = self.string(replacement, at)?;
-        let source = self.string(source, at)?;
-        let pattern_text = self.string(pattern, at)?;
-        let Ok(regex) = anchored(&pattern_text) else {
-            let message = format!("invalid regular expression in label_replace(): {pattern_text}");
+        let destination = self.label_argument("destination", "label_replace", destination, at)?;
+        let replacement = self.string(replacement, at)?.to_lossy();
+        let source = self.string(source, at)?.to_lossy();
+        let text = self.string(pattern, at)?;
+        let Some(regex) = text.as_str().and_then(|text| anchored(text).ok()) else {
+            let text = text.to_lossy();
+            let message = format!("invalid regular expression in label_replace(): {text}");
             return Err(self.error(pattern.span, message));
         };
-        if destination_name.is_empty() {
-            let message = "invalid destination label name in label_replace(): ";
-            return Err(self.error(destination.span, message));
-        }
         let mut items = self.vector(vector, at)?;
         for item in &mut items {
             let Some(captures) = regex.captures(item.labels.value(&source)) else { continue };
             let mut value = String::new();
             captures.expand(&replacement, &mut value);
-            item.labels = item.labels.with(&destination_name, &value);
-            item.drop_name &= destination_name != METRIC_NAME;
+            item.labels = item.labels.with(&destination, &value);
+            item.drop_name &= destination != METRIC_NAME;
         }
         self.distinct(span, items)
     }
 
     pub(super) fn label_join(&mut self, span: Span, args: &[Expr], at: TimeMs) -> Result<Val> {
-        let destination = self.string(&args[1], at)?;
-        let separator = self.string(&args[2], at)?;
+        let destination = self.label_argument("destination", "label_join", &args[1], at)?;
+        let separator = self.string(&args[2], at)?.to_lossy();
         let mut sources = Vec::new();
         for arg in &args[3..] {
-            let source = self.string(arg, at)?;
-            if source.is_empty() {
-                let message = "invalid source label name in label_join(): ";
-                return Err(self.error(arg.span, message));
-            }
-            sources.push(source);
-        }
-        if destination.is_empty() {
-            let message = "invalid destination label name in label_join(): ";
-            return Err(self.error(args[1].span, message));
+            sources.push(self.label_argument("source", "label_join", arg, at)?);
         }
         let mut items = self.vector(&args[0], at)?;
         for item in &mut items {
@@ -61,6 +49,25 @@ impl Evaluator<'_> {
             item.drop_name &= destination != METRIC_NAME;
         }
         self.distinct(span, items)
+    }
+
+    /// An argument that names a label.
+    fn label_argument(
+        &mut self,
+        which: &str,
+        function: &str,
+        arg: &Expr,
+        at: TimeMs,
+    ) -> Result<String> {
+        let text = self.string(arg, at)?;
+        match text.as_str().filter(|name| !name.is_empty()) {
+            Some(name) => Ok(name.to_owned()),
+            None => {
+                let text = text.to_lossy();
+                let message = format!("invalid {which} label name in {function}(): {text}");
+                Err(self.error(arg.span, message))
+            }
+        }
     }
 
     fn distinct(&self, span: Span, items: Vec<Item>) -> Result<Val> {
@@ -79,7 +86,7 @@ impl Evaluator<'_> {
         self.note_sort(args);
         let mut labels = Vec::new();
         for arg in &args[1..] {
-            labels.push(self.string(arg, at)?);
+            labels.push(self.string(arg, at)?.to_lossy());
         }
         let mut items = self.vector(&args[0], at)?;
         items.sort_by(|a, b| {

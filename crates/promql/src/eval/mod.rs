@@ -37,7 +37,7 @@ use crate::histogram::scaled;
 use crate::{
     Annotations, Element, EvalError, EvalOptions, Evaluation, Expr, ExprKind, HistogramSample,
     Origins, Plan, RangeExtent, RangeSeries, RowRef, Selector, SelectorCache, Severity, Source,
-    Span, SubqueryExpr, UnaryOp, Value, ValueType,
+    Span, SubqueryExpr, Text, UnaryOp, Value, ValueType,
 };
 
 pub(crate) use select::moment;
@@ -197,7 +197,7 @@ impl Item {
 #[derive(Clone, Debug)]
 enum Val {
     Scalar(f64),
-    String(String),
+    String(Text),
     Vector(Vec<Item>),
 }
 
@@ -575,7 +575,7 @@ pub(crate) fn unwrap_parens(mut expr: &Expr) -> &Expr {
 fn public_value(value: Val) -> Value {
     match value {
         Val::Scalar(value) => Value::Scalar(value),
-        Val::String(text) => Value::String(text),
+        Val::String(text) => Value::String(text.to_lossy()),
         Val::Vector(items) => Value::Vector(
             items
                 .into_iter()

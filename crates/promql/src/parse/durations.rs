@@ -17,31 +17,26 @@ fn precedence(op: BinaryOp) -> Option<usize> {
     }
 }
 
-fn is_arithmetic(kind: &TokenKind) -> bool {
-    matches!(kind, TokenKind::Operator(op) if precedence(*op).is_some())
-}
+/// What may stand where a duration must.
+pub(super) const DURATION: &str = "number, duration, step(), or range()";
+/// And where the step of a subquery may.
+pub(super) const STEP: &str = "number, duration, step(), range(), or \"]\"";
 
-const EXPECTED: &str = "number, duration, step(), or range()";
+/// Where a duration stands, and what may stand there.
+type Context = (&'static str, &'static str);
 
 /// A value that is known, and otherwise how it is found.
 type Written = Option<Box<DurationExpr>>;
 
 impl Parser<'_> {
     /// A duration above zero, in brackets.
-    pub(super) fn positive_duration(&mut self, context: &str) -> Result<(Duration, Written)> {
+    pub(super) fn positive_duration(
+        &mut self,
+        context: &'static str,
+        expected: &'static str,
+    ) -> Result<(Duration, Written)> {
         let start = self.token().span;
-        let is_expression = match self.peek() {
-            TokenKind::Number | TokenKind::Duration => is_arithmetic(self.peek_second()),
-            TokenKind::Operator(BinaryOp::Add | BinaryOp::Sub)
-            | TokenKind::LeftParen
-            | TokenKind::Identifier
-            | TokenKind::Keyword(_) => true,
-            _ => return self.unexpected(context, EXPECTED),
-        };
-        let (expr, _) = match is_expression {
-            true => self.enabled_duration_expr(context)?,
-            false => (self.duration_literal()?, 1),
-        };
+        let (expr, _) = self.duration_expr((context, expected), 1, 1)?;
         let span = start.to(self.tokens[self.at - 1].span);
         // Until the query is known, anything above zero will do.
         self.settle(expr, span, positive, Duration::from_millis(1))
@@ -52,14 +47,7 @@ impl Parser<'_> {
     pub(super) fn offset_duration(&mut self) -> Result<(i64, Written)> {
         let start = self.token().span;
         let sign = self.sign();
-        let expr = match self.peek() {
-            TokenKind::Number | TokenKind::Duration => self.duration_literal()?,
-            TokenKind::LeftParen | TokenKind::Keyword(_) | TokenKind::Identifier => {
-                self.check_durations_enabled(self.token().span)?;
-                self.duration_operand("offset", 1)?.0
-            }
-            _ => return self.unexpected("offset", EXPECTED),
-        };
+        let expr = self.duration_operand(("offset", DURATION), 1)?.0;
         let expr = if sign < 0.0 { DurationExpr::Negate(Box::new(expr)) } else { expr };
         let span = start.to(self.tokens[self.at - 1].span);
         self.settle(expr, span, milliseconds, 0)
@@ -88,20 +76,15 @@ impl Parser<'_> {
         }
     }
 
-    fn enabled_duration_expr(&mut self, context: &str) -> Result<(DurationExpr, usize)> {
-        let is_literal = matches!(self.peek(), TokenKind::Number | TokenKind::Duration);
-        self.check_durations_enabled(self.tokens[self.at + usize::from(is_literal)].span)?;
-        self.duration_expr(context, 1, 1)
-    }
-
     /// Operators that bind at least as `tightly`. With the height of the tree.
     fn duration_expr(
         &mut self,
-        context: &str,
+        context: Context,
         tightly: usize,
         depth: usize,
     ) -> Result<(DurationExpr, usize)> {
-        self.check_height(depth, self.token().span)?;
+        let start = self.token().span;
+        self.check_height(depth, start)?;
         let (mut expr, mut height) = match self.peek() {
             TokenKind::Operator(BinaryOp::Add | BinaryOp::Sub) => {
                 let sign = self.sign();
@@ -119,57 +102,59 @@ impl Parser<'_> {
             let (right, right_height) = self.duration_expr(context, above, depth + 1)?;
             height = height.max(right_height) + 1;
             self.check_height(height, span)?;
+            self.check_durations_enabled(start)?;
             expr = DurationExpr::Binary(op, Box::new(expr), Box::new(right));
         }
         Ok((expr, height))
     }
 
-    fn duration_operand(&mut self, context: &str, depth: usize) -> Result<(DurationExpr, usize)> {
+    fn duration_operand(
+        &mut self,
+        context: Context,
+        depth: usize,
+    ) -> Result<(DurationExpr, usize)> {
+        let start = self.token().span;
         match self.peek() {
             TokenKind::Number | TokenKind::Duration => Ok((self.duration_literal()?, 1)),
             TokenKind::Keyword(keyword @ (Keyword::Step | Keyword::Range)) => {
                 let step = *keyword == Keyword::Step;
                 self.advance();
-                self.expect_duration_token(&TokenKind::LeftParen, context, "\"(\"")?;
-                self.expect_duration_token(&TokenKind::RightParen, context, "\")\"")?;
+                self.expect_duration_token(&TokenKind::LeftParen, context)?;
+                self.expect_duration_token(&TokenKind::RightParen, context)?;
+                self.check_durations_enabled(start)?;
                 Ok((if step { DurationExpr::Step } else { DurationExpr::Range }, 1))
             }
             TokenKind::LeftParen => {
                 self.advance();
+                let inner_start = self.token().span;
                 let (inner, height) = self.duration_expr(context, 1, depth + 1)?;
-                self.expect_duration_token(&TokenKind::RightParen, context, "\")\"")?;
+                self.expect_duration_token(&TokenKind::RightParen, context)?;
+                self.check_durations_enabled(inner_start)?;
                 Ok((inner, height + 1))
             }
-            TokenKind::Identifier => {
-                let is_min = match self.token().span.of(self.text) {
-                    "min_of" => true,
-                    "max_of" => false,
-                    _ => return self.unexpected(context, EXPECTED),
-                };
+            TokenKind::Identifier if matches!(start.of(self.text), "min_of" | "max_of") => {
+                let is_min = start.of(self.text) == "min_of";
                 self.advance();
-                self.expect_duration_token(&TokenKind::LeftParen, context, "\"(\"")?;
+                self.expect_duration_token(&TokenKind::LeftParen, context)?;
                 let (a, a_height) = self.duration_expr(context, 1, depth + 1)?;
-                self.expect_duration_token(&TokenKind::Comma, context, "\",\"")?;
+                self.expect_duration_token(&TokenKind::Comma, context)?;
                 let (b, b_height) = self.duration_expr(context, 1, depth + 1)?;
-                self.expect_duration_token(&TokenKind::RightParen, context, "\")\"")?;
+                self.expect_duration_token(&TokenKind::RightParen, context)?;
+                self.check_durations_enabled(start)?;
                 let (a, b) = (Box::new(a), Box::new(b));
                 let expr =
                     if is_min { DurationExpr::MinOf(a, b) } else { DurationExpr::MaxOf(a, b) };
                 Ok((expr, a_height.max(b_height) + 1))
             }
-            _ => self.unexpected(context, EXPECTED),
+            _ => self.unexpected(context.0, context.1),
         }
     }
 
-    fn expect_duration_token(
-        &mut self,
-        kind: &TokenKind,
-        context: &str,
-        expected: &str,
-    ) -> Result<()> {
+    /// Whatever is wrong within a duration, Prometheus says what it would have begun with.
+    fn expect_duration_token(&mut self, kind: &TokenKind, context: Context) -> Result<()> {
         match self.accept(kind) {
             Some(_) => Ok(()),
-            None => self.unexpected(context, expected),
+            None => self.unexpected(context.0, context.1),
         }
     }
 

@@ -14,11 +14,12 @@ mod modifiers;
 mod selectors;
 
 use crate::ast::{AggregateExpr, BinaryExpr, CallExpr, VectorMatching};
-use crate::lex::{Keyword, Token, TokenKind, lex, unquote};
+use crate::lex::{Keyword, Token, TokenKind, lex};
 use crate::span::Place;
+use crate::text::unquote;
 use crate::{
-    AggregateOp, BinaryOp, Cardinality, Expr, ExprKind, Fill, Function, Grouping, Span, UnaryOp,
-    typecheck,
+    AggregateOp, BinaryOp, Cardinality, Expr, ExprKind, Fill, Function, Grouping, Span, Text,
+    UnaryOp, typecheck,
 };
 
 /// Why a text is no expression.
@@ -71,7 +72,7 @@ pub fn parse(text: &str) -> Result<Expr, ParseError> {
 ///
 /// As [`parse`].
 pub fn parse_with(text: &str, options: &ParseOptions) -> Result<Expr, ParseError> {
-    let mut parser = Parser { text, tokens: lex(text), at: 0, options, depth: 0 };
+    let mut parser = Parser { text, tokens: lex(text), at: 0, options, depth: 0, aggregations: 0 };
     if parser.peek() == &TokenKind::End {
         return Err(ParseError::new(Span::default(), "no expression found in input", text));
     }
@@ -108,6 +109,8 @@ struct Parser<'a> {
     options: &'a ParseOptions,
     /// How many expressions are open.
     depth: usize,
+    /// How many aggregations are: Prometheus names them where a mistake has no nearer context.
+    aggregations: usize,
 }
 
 impl Parser<'_> {
@@ -146,6 +149,8 @@ impl Parser<'_> {
     /// Fails at the current token: "unexpected ... in `context`, expected `expected`".
     fn unexpected<T>(&self, context: &str, expected: &str) -> Result<T> {
         let token = self.token();
+        let in_aggregation = context.is_empty() && self.aggregations > 0;
+        let context = if in_aggregation { "aggregation" } else { context };
         let mut message = token.describe(self.text);
         if !matches!(token.kind, TokenKind::Error(_)) {
             message.insert_str(0, "unexpected ");
@@ -307,7 +312,7 @@ impl Parser<'_> {
     /// `(a, b)`
     fn arguments(&mut self) -> Result<Arguments> {
         if self.accept(&TokenKind::LeftParen).is_none() {
-            return self.unexpected("aggregation", "");
+            return self.unexpected("", "");
         }
         let (mut args, mut height) = (Vec::new(), 0);
         if let Some(end) = self.accept(&TokenKind::RightParen) {
@@ -331,16 +336,20 @@ impl Parser<'_> {
         let Some(comma) = self.accept(&TokenKind::Comma) else {
             return self.unexpected("", "");
         };
-        if *self.peek() == TokenKind::RightParen {
-            return self.fail(comma, "trailing commas not allowed in function call args");
+        match self.peek() {
+            // What cannot be split is a mistake of its own, and comes first.
+            TokenKind::Error(_) => self.unexpected("", ""),
+            next if begins_expr(next) => Ok(None),
+            _ => self.fail(comma, "trailing commas not allowed in function call args"),
         }
-        Ok(None)
     }
 
     fn aggregate(&mut self, op: AggregateOp) -> Result<Parsed> {
         let start = self.advance().span;
+        self.aggregations += 1;
         let grouping = self.grouping()?;
         let arguments = self.arguments()?;
+        self.aggregations -= 1;
         self.finish_aggregate(op, start, grouping, arguments)
     }
 
@@ -356,6 +365,9 @@ impl Parser<'_> {
             grouping = self.grouping()?;
             if grouping.is_some() {
                 end = self.tokens[self.at - 1].span;
+            } else if matches!(self.peek(), TokenKind::Error(_)) {
+                // To see that there is no grouping Prometheus has to split the text further.
+                return self.unexpected("", "");
             }
         }
         let span = start.to(end);
@@ -402,10 +414,23 @@ impl Parser<'_> {
             }
             let token = self.token().clone();
             labels.push(match token.kind {
-                TokenKind::Quoted => self.unquoted(token.span)?,
-                TokenKind::Identifier | TokenKind::Aggregate(_) | TokenKind::Keyword(_) => {
-                    token.span.of(self.text).to_owned()
+                TokenKind::Quoted => {
+                    let text = self.unquoted(token.span)?;
+                    match text.as_str().filter(|name| !name.is_empty()) {
+                        Some(name) => name.to_owned(),
+                        None => {
+                            let message = format!("invalid label name for grouping: {text}");
+                            return self.fail(token.span, message);
+                        }
+                    }
                 }
+                TokenKind::Keyword(
+                    Keyword::Without | Keyword::Fill | Keyword::FillLeft | Keyword::FillRight,
+                ) => return self.unexpected(CONTEXT, "label"),
+                TokenKind::Identifier
+                | TokenKind::MetricIdentifier
+                | TokenKind::Aggregate(_)
+                | TokenKind::Keyword(_) => token.span.of(self.text).to_owned(),
                 TokenKind::Operator(
                     BinaryOp::And | BinaryOp::Or | BinaryOp::Unless | BinaryOp::Atan2,
                 ) => token.span.of(self.text).to_owned(),
@@ -440,7 +465,12 @@ impl Parser<'_> {
                 matching.cardinality =
                     if left { Cardinality::ManyToOne } else { Cardinality::OneToMany };
                 // Prometheus, too, takes a parenthesis here for the label list.
-                if *self.peek() == TokenKind::LeftParen {
+                let next = self.peek();
+                let fills = matches!(
+                    next,
+                    TokenKind::Keyword(Keyword::Fill | Keyword::FillLeft | Keyword::FillRight)
+                );
+                if *next == TokenKind::LeftParen || !(fills || begins_expr(next)) {
                     matching.include = self.label_list()?;
                 }
             }
@@ -486,14 +516,37 @@ impl Parser<'_> {
         1.0
     }
 
-    fn unquoted(&self, span: Span) -> Result<String> {
+    fn unquoted(&self, span: Span) -> Result<Text> {
         unquote(span.of(self.text)).or_else(|message| self.fail(span, message))
+    }
+
+    /// The text of a string that is compared with names and values of labels, which are UTF-8.
+    fn unquoted_utf8(&self, span: Span) -> Result<String> {
+        match self.unquoted(span)?.as_str() {
+            Some(text) => Ok(text.to_owned()),
+            None => self.fail(span, "string is not valid UTF-8"),
+        }
     }
 
     fn number(&self, span: Span) -> Result<f64> {
         let written = span.of(self.text);
-        parse_number(written)
-            .map_or_else(|| self.fail(span, format!("error parsing number: {written:?}")), Ok)
+        if let Some(value) = parse_number(written) {
+            return Ok(value);
+        }
+        let is_too_large = written.parse::<f64>().is_ok_and(f64::is_infinite);
+        let reason = if is_too_large { "value out of range" } else { "invalid syntax" };
+        let reason = format!("strconv.ParseFloat: parsing {written:?}: {reason}");
+        self.fail(span, format!("error parsing number: {reason}"))
+    }
+}
+
+/// Whether an expression can begin with a token.
+fn begins_expr(kind: &TokenKind) -> bool {
+    match kind {
+        TokenKind::Number | TokenKind::Duration | TokenKind::Quoted => true,
+        TokenKind::LeftParen | TokenKind::LeftBrace => true,
+        TokenKind::Operator(BinaryOp::Add | BinaryOp::Sub) => true,
+        kind => is_metric_name(kind),
     }
 }
 

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use paramedic_model::{TimeMs, parse_duration};
 
+use super::durations::{DURATION, STEP};
 use super::{Parsed, Parser, Result};
 use crate::ast::{RangeExpr, SubqueryExpr};
 use crate::lex::{Keyword, TokenKind};
+use crate::print::format_number;
 use crate::{At, Expr, ExprKind, RangeExtent, Span};
 
 impl Parser<'_> {
@@ -37,11 +39,11 @@ impl Parser<'_> {
     /// `[5m]` or `[1h:1m]`.
     fn bracket(&mut self, parsed: Parsed) -> Result<Parsed> {
         let start = self.advance().span;
-        let (range, range_expr) = self.positive_duration("subquery or range selector")?;
+        let (range, range_expr) = self.positive_duration("subquery or range selector", DURATION)?;
         if self.accept(&TokenKind::Colon).is_some() {
             let step = match self.peek() {
                 TokenKind::RightBracket => None,
-                _ => Some(self.positive_duration("subquery selector")?),
+                _ => Some(self.positive_duration("subquery selector", STEP)?),
             };
             let (step, step_expr) = step.map_or((None, None), |(step, expr)| (Some(step), expr));
             let end = self.closing_bracket("subquery selector", "\"]\"")?;
@@ -158,7 +160,9 @@ impl Parser<'_> {
         self.advance();
         let milliseconds = (seconds * 1000.0).round();
         if !milliseconds.is_finite() || milliseconds.abs() >= i64::MAX as f64 {
-            let message = format!("timestamp out of bounds for @ modifier: {seconds:.6}");
+            let shown =
+                if seconds.is_finite() { format!("{seconds:.6}") } else { format_number(seconds) };
+            let message = format!("timestamp out of bounds for @ modifier: {shown}");
             return self.fail(expr, message);
         }
         Ok(At::Time(TimeMs(milliseconds as i64)))

@@ -56,7 +56,7 @@ impl Parser<'_> {
         let quoted = label.kind == TokenKind::Quoted;
         let name = match label.kind {
             TokenKind::Identifier => label.span.of(self.text).to_owned(),
-            TokenKind::Quoted => self.unquoted(label.span)?,
+            TokenKind::Quoted => self.unquoted_utf8(label.span)?,
             _ => return self.unexpected(CONTEXT, "identifier or \"}\""),
         };
         self.advance();
@@ -65,9 +65,7 @@ impl Parser<'_> {
             TokenKind::Operator(BinaryOp::Ne) => MatchOp::NotEqual,
             TokenKind::MatchRegex => MatchOp::Regex,
             TokenKind::MatchNotRegex => MatchOp::NotRegex,
-            TokenKind::Comma | TokenKind::RightBrace if quoted => {
-                return Ok(Matcher::equal(METRIC_NAME, &name));
-            }
+            _ if quoted => return Ok(Matcher::equal(METRIC_NAME, &name)),
             _ => return self.unexpected(CONTEXT, "label matching operator"),
         };
         self.advance();
@@ -75,7 +73,7 @@ impl Parser<'_> {
             return self.unexpected(CONTEXT, "string");
         }
         let value = self.advance().span;
-        let text = self.unquoted(value)?;
+        let text = self.unquoted_utf8(value)?;
         Matcher::new(&name, op, &text).or_else(|error| {
             let span = label.span.to(value);
             self.fail(span, format!("error parsing regexp: {}", one_line(&error)))

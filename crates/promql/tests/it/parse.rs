@@ -72,6 +72,8 @@ fn expressions_print_in_the_normal_form() {
         ("SUM BY(a) (x)", "sum by (a) (x)"),
         ("sum(x) by (a)", "sum by (a) (x)"),
         ("sum by () (x)", "sum(x)"),
+        ("sum by (a:b) (c)", "sum by (\"a:b\") (c)"),
+        ("\"a\\xc5z\"", "\"a\\xc5z\""),
         ("sum without() (x)", "sum without () (x)"),
         ("topk(5, x)", "topk(5, x)"),
         ("count_values without(a) (\"v\", x)", "count_values without (a) (\"v\", x)"),
@@ -148,7 +150,7 @@ fn mistakes_are_named_with_their_place() {
         ("a offset 1s offset 2s", "1:1: parse error: offset may not be set multiple times"),
         ("a @ 1 @ 2", "1:1: parse error: @ <timestamp> may not be set multiple times"),
         ("a @ x", "1:5: parse error: unexpected identifier \"x\" in @, expected timestamp"),
-        ("a @ Inf", "1:1: parse error: timestamp out of bounds for @ modifier: inf"),
+        ("a @ Inf", "1:1: parse error: timestamp out of bounds for @ modifier: +Inf"),
         (
             "a offset",
             "1:9: parse error: unexpected end of input in offset, expected number, duration, \
@@ -167,13 +169,16 @@ fn mistakes_are_named_with_their_place() {
             "1:3: parse error: unexpected \"]\" in subquery or range selector, expected number, \
              duration, step(), or range()",
         ),
-        (
-            "a[\"5m\"]",
-            "1:3: parse error: unexpected string \"\\\"5m\\\"\" in subquery or range selector, \
-             expected number, duration, step(), or range()",
-        ),
+        ("a[\"5m\"]", "1:3: parse error: unexpected character in duration expression: '\"'"),
+        ("a[:5m]", "1:4: parse error: unexpected colon before duration in duration expression"),
+        ("a[5m:1m:1s]", "1:8: parse error: unexpected colon ':'"),
+        ("a[5m x]", "1:6: parse error: unexpected character: 'x', expected ':'"),
+        ("a[5m", "1:5: parse error: unclosed left bracket"),
+        ("(a[5m", "1:6: parse error: unclosed left parenthesis"),
+        ("a[-1]", "1:3: parse error: duration must be greater than 0"),
+        ("a[5m:[", "1:6: parse error: unexpected left bracket '['"),
         ("a[x]", "1:3: parse error: unexpected character in duration expression: 'x'"),
-        ("a[5m+1m]", "1:5: parse error: experimental duration expression is not enabled"),
+        ("a[5m+1m]", "1:3: parse error: experimental duration expression is not enabled"),
         ("a[9.5e10]", "1:3: parse error: duration out of range"),
         (
             "a[5m 1m]",
@@ -234,11 +239,34 @@ fn mistakes_are_named_with_their_place() {
             "sum without(==)(a)",
             "1:13: parse error: unexpected <op:==> in grouping opts, expected label",
         ),
+        ("sum by (\"\") (c)", "1:9: parse error: invalid label name for grouping: \"\""),
+        ("sum by (\"\\xff\") (c)", "1:9: parse error: invalid label name for grouping: \"\\xff\""),
         (
-            "sum by (a:b) (c)",
-            "1:9: parse error: unexpected metric identifier \"a:b\" in grouping opts, \
-             expected label",
+            "a * on (b) group_left == c",
+            "1:23: parse error: unexpected <op:==> in grouping opts, expected \"(\"",
         ),
+        // An aggregation is the context of what is within it, and of nothing behind it.
+        ("sum(rate(a b))", "1:12: parse error: unexpected identifier \"b\" in aggregation"),
+        ("sum(a) b", "1:8: parse error: unexpected identifier \"b\""),
+        ("sum(a, b))", "1:11: parse error: unexpected right parenthesis ')'"),
+        ("rate(a, * b)", "1:7: parse error: trailing commas not allowed in function call args"),
+        (
+            "a{b=\"c\", \"d\" e}",
+            "1:14: parse error: unexpected identifier \"e\" in label matching, expected \",\" or \"}\"",
+        ),
+        ("a{b=\"\\xff\"}", "1:5: parse error: string is not valid UTF-8"),
+        ("7e+", "1:1: parse error: bad number or duration syntax: \"7e+\""),
+        (
+            "7e+ + 1",
+            "1:1: parse error: error parsing number: strconv.ParseFloat: parsing \"7e+\": invalid syntax",
+        ),
+        (
+            "1e999",
+            "1:1: parse error: error parsing number: strconv.ParseFloat: parsing \"1e999\": value out of range",
+        ),
+        ("1.2.3", "1:1: parse error: bad number or duration syntax: \"1.2.\""),
+        ("08c", "1:1: parse error: bad number or duration syntax: \"08\""),
+        ("a 'b\\x", "1:3: parse error: escape sequence not terminated"),
         (
             "topk(a)",
             "1:1: parse error: wrong number of arguments for aggregate expression provided, \

@@ -370,7 +370,7 @@ fn read_body(body: &[&str], expected: &mut Expected) -> Check {
             else {
                 return Err(format!("no string: {text}"));
             };
-            expected.string = Some(text);
+            expected.string = Some(text.to_lossy());
         } else if let Some(rest) = line.strip_prefix("expect ") {
             read_expect(rest.trim(), expected)?;
         } else if let Ok(number) = line.parse::<f64>() {

@@ -2,6 +2,7 @@
 //!
 //! `DIFFERENTIAL_CASES` says how many expressions there are, `DIFFERENTIAL_SEED` where they begin.
 
+mod mistakes;
 mod prometheus;
 mod random;
 
@@ -17,6 +18,39 @@ use prometheus::Prometheus;
 use random::{Random, SECONDS, START};
 
 const CASES: u64 = 1_000;
+
+/// Where 2.42 and 3.x differ on the language that they share: which expression, in which answers, and
+/// why ours is that of 3.x (whose scripts, run by `conformance`, say so).
+type Listed = (fn(&str) -> bool, fn(&Outcome<'_>) -> bool, &'static str);
+
+const LISTED: &[Listed] = &[
+    (
+        |text| text.contains("-("),
+        |Outcome { ours, theirs, range }| *range && ours.is_ok() && theirs.is_err(),
+        "of a sign change, series that take turns under one label set are one series in 3.x",
+    ),
+    (
+        |text| text.contains("avg"),
+        |Outcome { ours, theirs, .. }| ours.is_ok() && theirs.is_ok(),
+        "3.x divides a sum by a count, 2.42 moves a mean from value to value: a comparison or a \
+         rounding shows the last bit",
+    ),
+];
+
+/// How many of a thousand answers may be on the list.
+const LISTED_PER_MILLE_MAX: u64 = 1;
+
+/// What both say to one expression.
+struct Outcome<'a> {
+    ours: &'a Result<Answer, String>,
+    theirs: &'a Result<Answer, String>,
+    range: bool,
+}
+
+fn listed(text: &str, outcome: &Outcome<'_>) -> Option<&'static str> {
+    let fits = |(of, shows, _): &&Listed| of(text) && shows(outcome);
+    LISTED.iter().find(fits).map(|(.., reason)| *reason)
+}
 const STEP: Duration = Duration::from_secs(47);
 
 /// Values over time by labels; one moment for an instant vector.
@@ -40,6 +74,7 @@ fn prometheus_says_the_same() {
 
     let (cases, mut differences, mut empty, mut refused) =
         (setting("DIFFERENTIAL_CASES", CASES), Vec::new(), 0, 0);
+    let mut known: BTreeMap<&str, u64> = BTreeMap::new();
     let mut random = Random(setting("DIFFERENTIAL_SEED", 1) + 1);
     for _ in 0..cases {
         let text = random.expression();
@@ -47,15 +82,21 @@ fn prometheus_says_the_same() {
         for range in [false, true] {
             let ours = ours(&window, &text, at, range);
             let theirs = theirs(&prometheus, &text, at, range);
+            let reason = listed(&text, &Outcome { ours: &ours, theirs: &theirs, range });
             match (&ours, &theirs) {
                 (Ok(ours), Ok(theirs)) => {
                     empty += usize::from(theirs.is_empty());
                     let any_labels = text.contains("topk") || text.contains("bottomk");
-                    if let Some(how) = difference(ours, theirs, any_labels) {
-                        differences.push(format!("{text}\n  at {at}, range {range}: {how}"));
+                    match (difference(ours, theirs, any_labels), reason) {
+                        (None, _) => {}
+                        (Some(_), Some(reason)) => *known.entry(reason).or_insert(0) += 1,
+                        (Some(how), None) => {
+                            differences.push(format!("{text}\n  at {at}, range {range}: {how}"));
+                        }
                     }
                 }
                 (Err(_), Err(_)) => refused += 1,
+                _ if let Some(reason) = reason => *known.entry(reason).or_insert(0) += 1,
                 _ => differences.push(format!(
                     "{text}\n  at {at}, range {range}\n  ours   {ours:?}\n  theirs {theirs:?}"
                 )),
@@ -63,10 +104,12 @@ fn prometheus_says_the_same() {
         }
     }
     println!(
-        "{} evaluations: {} differ, {refused} refused by both, {empty} empty",
+        "{} evaluations: {} differ, {refused} refused by both, {empty} empty, listed {known:#?}",
         cases * 2,
         differences.len()
     );
+    let listed: u64 = known.values().sum();
+    assert!(listed * 1_000 <= LISTED_PER_MILLE_MAX * cases * 2 + 1_000, "{known:#?}");
     let shown: Vec<_> = differences.iter().take(10).cloned().collect();
     assert!(differences.is_empty(), "{} differ\n{}", differences.len(), shown.join("\n"));
 }
