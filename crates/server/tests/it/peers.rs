@@ -96,6 +96,27 @@ async fn promtool(address: &Address, end: i64, args: &[&str]) -> String {
 }
 
 #[test]
+fn promtool_has_nothing_to_say_of_our_metrics() {
+    if !is_here("promtool_has_nothing_to_say_of_our_metrics", "promtool") {
+        return;
+    }
+    run(async {
+        let page = World::today().await.client.get("/metrics").await.text;
+        let mut check = command("promtool");
+        check.args(["check", "metrics"]).stdin(Stdio::piped());
+        let mut check =
+            check.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("promtool runs");
+        let mut stdin = check.stdin.take().expect("it is piped");
+        stdin.write_all(page.as_bytes()).await.expect("promtool reads");
+        drop(stdin);
+        let output = check.wait_with_output().await.expect("promtool ends");
+        let text = [output.stdout, output.stderr].concat();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&text));
+        assert_eq!(String::from_utf8_lossy(&text), "");
+    });
+}
+
+#[test]
 fn promtool_reads_our_answers() {
     if !is_here("promtool_reads_our_answers", "promtool") {
         return;
