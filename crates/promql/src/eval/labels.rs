@@ -9,6 +9,12 @@ use super::{Evaluator, Item, Result, SAME_LABELSET, Val, all_distinct, unwrap_pa
 use crate::pattern::anchored;
 use crate::{Expr, ExprKind, MatchOp, Origins, Span};
 
+/// How long a value may become that a function makes. Calls within calls could double it each time.
+const VALUE_BYTES_MAX: usize = 64 << 10;
+
+/// What these bytes of values weigh in samples, of which an evaluation may hold so many.
+const BYTES_PER_SAMPLE: usize = 16;
+
 impl Evaluator<'_> {
     pub(super) fn label_replace(&mut self, span: Span, args: &[Expr], at: TimeMs) -> Result<Val> {
         let [vector, destination, replacement, source, pattern] = args else {
@@ -24,8 +30,14 @@ impl Evaluator<'_> {
             return Err(self.error(pattern.span, message));
         };
         let mut items = self.vector(vector, at)?;
+        // Each reference stands for a part of the source's value.
+        let references = replacement.matches('$').count();
+        let mut bytes = 0;
         for item in &mut items {
-            let Some(captures) = regex.captures(item.labels.value(&source)) else { continue };
+            let from = item.labels.value(&source);
+            let Some(captures) = regex.captures(from) else { continue };
+            let length = replacement.len().saturating_add(references.saturating_mul(from.len()));
+            self.check_value("label_replace", length, &mut bytes, span)?;
             let mut value = String::new();
             captures.expand(&replacement, &mut value);
             item.labels = item.labels.with(&destination, &value);
@@ -42,13 +54,33 @@ impl Evaluator<'_> {
             sources.push(self.label_argument("source", "label_join", arg, at)?);
         }
         let mut items = self.vector(&args[0], at)?;
+        let mut bytes = 0;
         for item in &mut items {
             let values: Vec<&str> =
                 sources.iter().map(|source| item.labels.value(source)).collect();
+            let length = values.iter().map(|value| value.len() + separator.len()).sum();
+            self.check_value("label_join", length, &mut bytes, span)?;
             item.labels = item.labels.with(&destination, &values.join(&separator));
             item.drop_name &= destination != METRIC_NAME;
         }
         self.distinct(span, items)
+    }
+
+    /// Fails where a value of at most `length` is too long, or too much with what is there of them.
+    fn check_value(
+        &self,
+        function: &str,
+        length: usize,
+        bytes: &mut usize,
+        span: Span,
+    ) -> Result<()> {
+        if length > VALUE_BYTES_MAX {
+            let message =
+                format!("label value longer than {VALUE_BYTES_MAX} bytes in {function}()");
+            return Err(self.error(span, message));
+        }
+        *bytes += length;
+        self.check_held(*bytes / BYTES_PER_SAMPLE, span)
     }
 
     /// An argument that names a label.

@@ -456,7 +456,11 @@ impl<'a> Evaluator<'a> {
         let mut series: Vec<ItemSeries> = Vec::new();
         let mut by_labels: HashMap<Labels, usize> = HashMap::new();
         let mut parts: Vec<Vec<Origins>> = Vec::new();
-        let count = if end < start { 0 } else { end.0.saturating_sub(start.0) / step_ms + 1 };
+        let count = if end < start {
+            0
+        } else {
+            (end.0.saturating_sub(start.0) / step_ms).saturating_add(1)
+        };
         if usize::try_from(count).is_ok_and(|count| count > self.options.samples_max) {
             return Err(self.error(expr.span, TOO_MANY_SAMPLES));
         }

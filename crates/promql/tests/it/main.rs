@@ -14,6 +14,8 @@ mod explain;
 mod histograms;
 /// What nobody should write, and what nobody should measure.
 mod hostile;
+/// What would never end, or fill the memory.
+mod limits;
 /// What Prometheus refuses, where, and with which words; what it accepts, and how that prints.
 mod parse;
 /// Where results come from, what a plan reads, and what a trace reports.
