@@ -41,7 +41,7 @@ enum Task {
         #[command(subcommand)]
         task: bench::BenchTask,
     },
-    /// The real programs that tests and benchmarks run against: Prometheus, Traefik, sshd, pywinrm.
+    /// The real programs that tests run against: Prometheus, Traefik, sshd, pywinrm.
     Peers {
         #[command(subcommand)]
         task: PeersTask,

@@ -16,7 +16,6 @@ struct Peer {
 
 const PEERS: &[Peer] = &[
     Peer { program: "prometheus", from: ("apt", "prometheus") },
-    Peer { program: "victoria-metrics", from: ("apt", "victoria-metrics") },
     Peer { program: "sshd", from: ("apt", "openssh-server") },
     Peer { program: "curl", from: ("apt", "curl") },
     Peer { program: "chromium", from: ("apt", "chromium") },
@@ -31,11 +30,11 @@ const MODULES: &[(&str, &str)] = &[("winrm", "pywinrm")];
 pub fn list() -> Result<()> {
     for peer in PEERS {
         let state = if is_here(peer.program) { "here" } else { "missing" };
-        println!("{:<16} {state:<8} {} {}", peer.program, peer.from.0, peer.from.1);
+        println!("{:<12} {state:<8} {} {}", peer.program, peer.from.0, peer.from.1);
     }
     for (module, package) in MODULES {
         let state = if is_importable(module) { "here" } else { "missing" };
-        println!("{module:<16} {state:<8} pip {package}");
+        println!("{module:<12} {state:<8} pip {package}");
     }
     Ok(())
 }

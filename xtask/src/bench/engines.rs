@@ -51,9 +51,16 @@ impl Engine {
         let missing = |program, reason| (!peers::is_here(program)).then_some(reason);
         match self {
             Self::Ours => None,
-            Self::Prometheus => missing("prometheus", "prometheus is not on PATH"),
-            Self::Victoria => missing("victoria-metrics", "victoria-metrics is not on PATH")
-                .or_else(|| missing("vmalert", "vmalert is not on PATH")),
+            Self::Prometheus => {
+                missing("prometheus", "prometheus is not on PATH; apt-get install prometheus")
+            }
+            Self::Victoria => missing(
+                "victoria-metrics",
+                "victoria-metrics is not on PATH; apt-get install victoria-metrics",
+            )
+            .or_else(|| {
+                missing("vmalert", "vmalert is not on PATH; apt-get install victoria-metrics")
+            }),
         }
     }
 }
