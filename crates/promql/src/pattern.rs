@@ -162,11 +162,50 @@ mod tests {
     #[test]
     fn texts_are_compared_where_that_says_the_same() {
         const PATTERNS: [&str; 44] = [
-            "", "a", "a|b", "ab|b|", "foo.*", "foo.+", ".*", ".+", ".*bar", ".+bar", "foo.*bar",
-            "(open|wire).*", "(?:a|b).*(c|d)", "fw.*7", "5..", "[ab]x", "[^a]", "a?b", "a{2}b",
-            "(?i)ab", "(?i)ab.*", "(?-s:.*)", "(?-s)a.*", "a*", "a.*b.*", ".*a.*", "^a$", "a$|b",
-            "a\\b.*", "a)|(b", "a|(b.*)", "x.*?", "x.+?y", "((a)(b))|(c)", "a\\.b", "\\d", "é.*",
-            ".", "..", "é|e", "[a-c]{2}", "(a|b)(c|d).*", "(?m)^a$", "a\n.*",
+            "",
+            "a",
+            "a|b",
+            "ab|b|",
+            "foo.*",
+            "foo.+",
+            ".*",
+            ".+",
+            ".*bar",
+            ".+bar",
+            "foo.*bar",
+            "(open|wire).*",
+            "(?:a|b).*(c|d)",
+            "fw.*7",
+            "5..",
+            "[ab]x",
+            "[^a]",
+            "a?b",
+            "a{2}b",
+            "(?i)ab",
+            "(?i)ab.*",
+            "(?-s:.*)",
+            "(?-s)a.*",
+            "a*",
+            "a.*b.*",
+            ".*a.*",
+            "^a$",
+            "a$|b",
+            "a\\b.*",
+            "a)|(b",
+            "a|(b.*)",
+            "x.*?",
+            "x.+?y",
+            "((a)(b))|(c)",
+            "a\\.b",
+            "\\d",
+            "é.*",
+            ".",
+            "..",
+            "é|e",
+            "[a-c]{2}",
+            "(a|b)(c|d).*",
+            "(?m)^a$",
+            "a\n.*",
         ];
         const VALUES: [&str; 40] = [
             "", "a", "b", "ab", "aab", "foo", "foox", "foo\nx", "bar", "xbar", "foobar", "fooxbar",
@@ -195,6 +234,8 @@ mod tests {
         let texts: Vec<String> = (0..100).map(|number| format!("host{number}")).collect();
         let pattern = Pattern::of(&texts.join("|")).expect("a regular expression");
         assert!(matches!(&*pattern, Pattern::OneOf(found) if found.len() == 100));
-        assert!(pattern.matches("host42") && !pattern.matches("host") && !pattern.matches("host100"));
+        assert!(
+            pattern.matches("host42") && !pattern.matches("host") && !pattern.matches("host100")
+        );
     }
 }

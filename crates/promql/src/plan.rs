@@ -1,15 +1,18 @@
 //! An expression made ready: what it reads, and how to evaluate it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use paramedic_model::TimeMs;
 
 use crate::eval::{self, Way};
 use crate::span::Place;
-use crate::{Evaluation, Expr, ExprKind, SelectorCache, Source, Span, Value};
+use crate::{
+    AggregateOp, Annotations, Evaluation, Expr, ExprKind, Fill, SelectorCache, Source, Span, Value,
+    ValueType,
+};
 
 /// The settings of an evaluation. Prometheus's defaults.
 #[derive(Clone, Debug)]
@@ -86,6 +89,20 @@ pub struct Plan {
     expr: Expr,
     text: String,
     reads: ReadSet,
+    /// The parts that others may have in common with it, by their places.
+    shareable: HashMap<Span, Arc<Shareable>>,
+    /// Whether the result is empty, without a word, where nothing is selected.
+    vanishes: bool,
+}
+
+/// A part of a plan that other plans, or other places of it, may have too.
+#[derive(Debug)]
+pub(crate) struct Shareable {
+    /// Its normalised text: equal texts mean the same.
+    pub text: Arc<str>,
+    pub reads: Arc<ReadSet>,
+    /// Whether its plan has it more than once.
+    pub repeated: bool,
 }
 
 impl Plan {
@@ -97,12 +114,30 @@ impl Plan {
     pub fn new(expr: Expr, text: &str) -> Result<Self, EvalError> {
         eval::check_supported(&expr, text)?;
         let reads = reads(&expr);
-        Ok(Self { expr, text: text.to_owned(), reads })
+        let (shareable, vanishes) = (shareable(&expr), vanishes(&expr));
+        Ok(Self { expr, text: text.to_owned(), reads, shareable, vanishes })
     }
 
     /// The same plan with another expression, which has the same places in the text.
     pub(crate) fn with_expr(&self, expr: Expr) -> Self {
-        Self { expr, text: self.text.clone(), reads: self.reads.clone() }
+        Self { expr, ..self.clone() }
+    }
+
+    /// The part at this place, where it is worth sharing.
+    pub(crate) fn shareable(&self, span: Span) -> Option<&Arc<Shareable>> {
+        self.shareable.get(&span)
+    }
+
+    /// Whether evaluation yields nothing because the source has no family that the plan reads. Most
+    /// rules of a published collection are so in most places.
+    fn finds_nothing(&self, source: &dyn Source, options: &EvalOptions) -> bool {
+        let stopped = || options.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed));
+        match &self.reads {
+            ReadSet::Names(names) if self.vanishes => {
+                names.iter().all(|name| source.find_family(name).is_none()) && !stopped()
+            }
+            _ => false,
+        }
     }
 
     /// The expression.
@@ -131,11 +166,14 @@ impl Plan {
         at: TimeMs,
         options: &EvalOptions,
     ) -> Result<Evaluation, EvalError> {
+        if self.finds_nothing(source, options) {
+            return Ok(nothing());
+        }
         eval::instant(self, source, at, options, Way::Columns(None))
     }
 
-    /// As [`Plan::eval_instant`], sharing the rows that selectors select with other evaluations over
-    /// the same source. See [`SelectorCache`] for how long they may be shared.
+    /// As [`Plan::eval_instant`], sharing the values of its parts with other evaluations over the same
+    /// state of the source. See [`SelectorCache`] for how long they may be shared.
     ///
     /// # Errors
     ///
@@ -147,6 +185,9 @@ impl Plan {
         options: &EvalOptions,
         cache: &mut SelectorCache,
     ) -> Result<Evaluation, EvalError> {
+        if self.finds_nothing(source, options) {
+            return Ok(nothing());
+        }
         cache.enter(source);
         eval::instant(self, source, at, options, Way::Columns(Some(cache)))
     }
@@ -234,4 +275,95 @@ fn reads(expr: &Expr) -> ReadSet {
         };
     }
     ReadSet::Names(names)
+}
+
+fn nothing() -> Evaluation {
+    Evaluation { value: Value::Vector(Vec::new()), annotations: Annotations::default() }
+}
+
+/// The parts of an expression whose values are worth keeping: what costs more than looking it up.
+fn shareable(expr: &Expr) -> HashMap<Span, Arc<Shareable>> {
+    let mut found: Vec<(Span, &Expr, Arc<str>)> = Vec::new();
+    expr.walk(&mut |expr| {
+        let is_worth = match &expr.kind {
+            ExprKind::Aggregate(_) => true,
+            ExprKind::Call(_) => expr.value_type() == ValueType::Vector,
+            ExprKind::Binary(binary) => binary.matching.is_some(),
+            _ => false,
+        };
+        if is_worth && !expr.selectors().is_empty() {
+            found.push((expr.span, expr, expr.to_string().into()));
+        }
+    });
+    let mut seen: HashSet<&str> = HashSet::new();
+    let mut repeated: HashSet<&str> = HashSet::new();
+    let mut skipped = Span::default();
+    for (span, _, text) in &found {
+        // What stands within a part that is there already is not asked for a second time.
+        if span.end > skipped.end && !seen.insert(text) {
+            repeated.insert(text);
+            skipped = *span;
+        }
+    }
+    let part = |(span, expr, text): &(Span, &Expr, Arc<str>)| {
+        let (text, reads) = (text.clone(), Arc::new(reads(expr)));
+        let repeated = repeated.contains(&*text);
+        (*span, Arc::new(Shareable { text, reads, repeated }))
+    };
+    found.iter().map(part).collect()
+}
+
+/// Whether an expression whose selectors all select nothing is an empty vector, whatever else it
+/// says, and without a note or an error. What is not obviously so is not.
+fn vanishes(expr: &Expr) -> bool {
+    match &expr.kind {
+        ExprKind::Selector(selector) => selector.offset_expr.is_none(),
+        ExprKind::Paren(inner) | ExprKind::Unary(_, inner) => vanishes(inner),
+        ExprKind::Aggregate(aggregate) => {
+            use AggregateOp::{Avg, Count, Group, Max, Min, Stddev, Stdvar, Sum};
+            matches!(aggregate.op, Sum | Avg | Count | Min | Max | Group | Stddev | Stdvar)
+                && vanishes(&aggregate.expr)
+        }
+        ExprKind::Binary(binary) => {
+            let (left, right) = (&binary.lhs, &binary.rhs);
+            match &binary.matching {
+                Some(matching) => {
+                    matching.fill == Fill::default() && vanishes(left) && vanishes(right)
+                }
+                None => {
+                    vanishes(left) && is_constant(right) || is_constant(left) && vanishes(right)
+                }
+            }
+        }
+        ExprKind::Call(call) => match call.function.name {
+            "abs" | "ceil" | "floor" | "exp" | "ln" | "log2" | "log10" | "sqrt" | "timestamp" => {
+                call.args.iter().all(vanishes)
+            }
+            "avg_over_time" | "changes" | "count_over_time" | "delta" | "deriv" | "idelta"
+            | "increase" | "irate" | "last_over_time" | "max_over_time" | "min_over_time"
+            | "rate" | "resets" | "stddev_over_time" | "sum_over_time" => {
+                call.args.iter().all(|arg| match &eval::unwrap_parens(arg).kind {
+                    ExprKind::Range(range) => {
+                        let selector = &range.selector;
+                        range.range_expr.is_none()
+                            && selector.offset_expr.is_none()
+                            && selector.extent.is_none()
+                    }
+                    _ => false,
+                })
+            }
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+/// Whether an expression is a number made of numbers alone.
+fn is_constant(expr: &Expr) -> bool {
+    match &expr.kind {
+        ExprKind::Number { .. } => true,
+        ExprKind::Paren(inner) | ExprKind::Unary(_, inner) => is_constant(inner),
+        ExprKind::Binary(binary) => is_constant(&binary.lhs) && is_constant(&binary.rhs),
+        _ => false,
+    }
 }

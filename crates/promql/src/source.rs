@@ -23,6 +23,8 @@ use std::sync::Arc;
 
 use paramedic_model::{Histogram, Labels, METRIC_NAME, Sample, TimeMs};
 
+use crate::Selections;
+
 /// Where samples are found. Reading has no side effect, and two reads in one evaluation agree.
 pub trait Source {
     /// How many families there are.
@@ -60,6 +62,13 @@ pub trait Source {
     /// freed or given to another series, and stays the same when samples come. Two states of a
     /// source with one generation select the same rows. `None` where the source does not keep count.
     fn generation(&self) -> Option<u64> {
+        None
+    }
+
+    /// What was selected in a family before, for all who read this state of its rows to share.
+    /// `None` where the source remembers nothing.
+    fn selections(&self, family: FamilyId) -> Option<&Selections> {
+        let _ = family;
         None
     }
 

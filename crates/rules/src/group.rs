@@ -152,8 +152,7 @@ pub struct Group {
     pub(crate) restore: Restore,
     /// Since the process started or the file brought the group.
     pub(crate) evaluations: usize,
-    /// The rows that its selectors select: shared by its rules, and by its rounds where the source
-    /// knows when its rows change.
+    /// What the expressions of its rules have in common.
     selectors: SelectorCache,
 }
 
@@ -256,7 +255,7 @@ impl Group {
         if !ended.is_empty() && store.append(sample_at, &ended).is_ok() {
             round.samples += ended.len();
         }
-        self.selectors.rows_may_have_changed();
+        self.selectors.begin();
         for (i, state) in self.rules.iter_mut().enumerate() {
             let mut events = Vec::new();
             let moment = Moment { at, sample_at, position: i, limit: self.limit };
@@ -274,6 +273,7 @@ impl Group {
                 }
             }
         }
+        self.selectors.begin();
         self.evaluations += 1;
         self.schedule.evaluated(at);
         self.restore_if_due(store.source(), at);
@@ -359,7 +359,8 @@ impl RuleState {
         self.written = now;
         if !series.is_empty() {
             let appended = store.append(sample_at, &series);
-            selectors.rows_may_have_changed();
+            let names = series.iter().filter_map(|series| series.labels.metric_name());
+            selectors.changed(names.collect::<BTreeSet<_>>());
             appended.map_err(RuleFailure)?;
         }
         Ok(series.len())

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use paramedic_model::{Histogram, Labels, METRIC_NAME, Sample, TimeMs, is_stale};
-use paramedic_promql::{Column, Family, NO_VALUE};
+use paramedic_promql::{Column, Family, NO_VALUE, Selections};
 
 use crate::chunk::{CHUNK, CHUNK_BYTES, Chunk};
 use crate::symbols::Texts;
@@ -45,6 +45,8 @@ pub(crate) struct FamilyRows {
     chunks: Vec<Arc<Chunk>>,
     /// How many rows have samples.
     series: usize,
+    /// What selectors found among these rows.
+    pub selections: Arc<Selections>,
 }
 
 impl FamilyRows {
@@ -56,6 +58,7 @@ impl FamilyRows {
             newest_value: Vec::new(),
             chunks: Vec::new(),
             series: 0,
+            selections: Arc::default(),
         }
     }
 

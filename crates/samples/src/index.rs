@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use hashbrown::HashTable;
 use paramedic_model::{Labels, METRIC_NAME};
-use paramedic_promql::{Column, NO_VALUE, Symbol};
+use paramedic_promql::{Column, NO_VALUE, Selections, Symbol};
 
 use crate::chunk::Chunk;
 use crate::family::FamilyRows;
@@ -123,6 +123,7 @@ impl FamilyIndex {
                 code
             });
         }
+        Selections::rows_changed(&mut family.selections);
         let family = &*family;
         let (hash, texts) = (shared.hash_of(labels), &*texts);
         self.rows.insert_unique(hash, row, |row| shared.hash_of_row(family, *row, texts));
@@ -143,6 +144,7 @@ impl FamilyIndex {
     /// Gives back what no row uses after some were freed: dictionary entries, columns, the memory of
     /// chunks, rows at the end.
     pub fn reclaim(&mut self, family: &mut FamilyRows, shared: &mut Shared, texts: &mut Texts) {
+        Selections::start_over(&mut family.selections);
         self.reclaim_dictionaries(family, shared, texts);
         family.release_chunks(&shared.empty);
         let is_free = |state: &RowState| state.generation == FREE;

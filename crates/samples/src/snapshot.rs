@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use paramedic_model::{Histogram, Sample, TimeMs};
-use paramedic_promql::{Family, FamilyId, RowRef, Source, Symbol};
+use paramedic_promql::{Family, FamilyId, RowRef, Selections, Source, Symbol};
 
 use crate::family::FamilyRows;
 use crate::symbols::Texts;
@@ -84,6 +84,10 @@ impl Source for Snapshot {
             return None;
         }
         self.families[row.family.0 as usize].histogram(row.row, at).cloned()
+    }
+
+    fn selections(&self, family: FamilyId) -> Option<&Selections> {
+        Some(&self.families[family.0 as usize].selections)
     }
 
     fn generation(&self) -> Option<u64> {

@@ -7,7 +7,7 @@ use paramedic_model::{
     Histogram, Labels, Run, Sample, Series, SeriesList, TimeMs, histogram_nan, is_same_list,
     stale_nan,
 };
-use paramedic_promql::{Family, FamilyId, RowRef, Source, Symbol};
+use paramedic_promql::{Family, FamilyId, RowRef, Selections, Source, Symbol};
 
 use crate::family::Outcome;
 use crate::log::{self, Layout, Log};
@@ -670,6 +670,10 @@ impl Source for Window {
 
     fn histogram(&self, row: RowRef, at: TimeMs) -> Option<Arc<Histogram>> {
         self.store.data.histogram(row, at)
+    }
+
+    fn selections(&self, family: FamilyId) -> Option<&Selections> {
+        self.store.data.selections(family)
     }
 
     fn generation(&self) -> Option<u64> {

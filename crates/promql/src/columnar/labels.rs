@@ -1,7 +1,6 @@
 //! Label sets for the elements of a result.
 
 use std::collections::HashMap;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use paramedic_model::{Labels, LabelsBuilder, METRIC_NAME};
@@ -23,7 +22,7 @@ pub(super) struct Labeller<'s> {
 #[derive(PartialEq, Eq)]
 enum Layout {
     Rows(FamilyId, bool),
-    Tuples(Rc<[String]>),
+    Tuples(Arc<[String]>),
 }
 
 struct Entry<'s> {
@@ -98,8 +97,8 @@ impl<'s> Labeller<'s> {
         self.layout = Some(Layout::Rows(family, nameless));
     }
 
-    fn lay_out_tuples(&mut self, names: &Rc<[String]>) {
-        if matches!(&self.layout, Some(Layout::Tuples(known)) if Rc::ptr_eq(known, names)) {
+    fn lay_out_tuples(&mut self, names: &Arc<[String]>) {
+        if matches!(&self.layout, Some(Layout::Tuples(known)) if Arc::ptr_eq(known, names)) {
             return;
         }
         let entries = names.iter().enumerate().map(|(at, name)| entry(name, Place::Tuple(at)));

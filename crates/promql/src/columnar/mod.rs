@@ -27,12 +27,14 @@ mod index;
 mod labels;
 mod rows;
 mod select;
+mod shared;
 mod steps;
 mod support;
 #[cfg(test)]
 mod tests;
 mod vector;
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -47,7 +49,7 @@ use crate::{
 
 use labels::Labeller;
 use rows::Segment;
-pub use rows::SelectorCache;
+pub use shared::SelectorCache;
 use support::supports;
 use vector::Vector;
 
@@ -71,14 +73,20 @@ pub(crate) struct Columns<'a> {
     options: &'a EvalOptions,
     query: Query,
     annotations: Annotations,
+    /// How many notes were made, those made again included.
+    noted: usize,
     /// How many samples the values in use hold.
     held: usize,
+    /// How many there were at most.
+    peak: Cell<usize>,
     /// Whether the same expression is evaluated at several moments.
     stepping: bool,
     /// The rows of each selector: looked up once per evaluation.
     rows: HashMap<*const Selector, Arc<[Segment]>>,
-    /// Rows that other evaluations have looked up.
+    /// Values that this evaluation shares with others.
     cache: Option<&'a mut SelectorCache>,
+    /// Values that it has in several places, where it shares none.
+    own: SelectorCache,
     /// Whether columns know an expression: what [`supports`] says, until they decline it.
     known: HashMap<*const Expr, bool>,
 }
@@ -97,10 +105,13 @@ impl<'a> Columns<'a> {
             options,
             query,
             annotations: Annotations::default(),
+            noted: 0,
             held: 0,
+            peak: Cell::new(0),
             stepping: false,
             rows: HashMap::new(),
             cache,
+            own: SelectorCache::default(),
             known: HashMap::new(),
         }
     }
@@ -170,11 +181,13 @@ impl<'a> Columns<'a> {
     }
 
     fn annotate(&mut self, severity: Severity, span: Span, message: String) {
+        self.noted += 1;
         self.annotations.add(severity, message, span, self.plan.text());
     }
 
     /// Declines where more samples would be in use than allowed.
     fn check_held(&self, more: usize) -> Result<()> {
+        self.peak.set(self.peak.get().max(self.held + more));
         if self.held + more > self.options.samples_max { Err(Declined) } else { Ok(()) }
     }
 
@@ -185,6 +198,20 @@ impl<'a> Columns<'a> {
     }
 
     fn eval(&mut self, expr: &Expr, at: TimeMs) -> Result<Val> {
+        let Some(asked) = self.shareable(expr) else { return self.eval_anew(expr, at) };
+        if let Some(known) = self.recall(&asked, at) {
+            return Ok(known);
+        }
+        let (held, noted, peak) = (self.held, self.noted, self.peak.replace(self.held));
+        let found = self.eval_anew(expr, at)?;
+        if self.noted == noted {
+            self.keep(&asked, &found, self.peak.get() - held);
+        }
+        self.peak.set(self.peak.get().max(peak));
+        Ok(found)
+    }
+
+    fn eval_anew(&mut self, expr: &Expr, at: TimeMs) -> Result<Val> {
         let found = self.value(expr, at);
         if found.is_err() {
             // Asked again, it would decline again. Its other parts may still be asked for.

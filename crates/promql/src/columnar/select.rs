@@ -198,10 +198,7 @@ impl Columns<'_> {
         if let Some(rows) = self.rows.get(&key) {
             return rows.clone();
         }
-        let rows = match &mut self.cache {
-            Some(cache) => cache.rows(self.source, &selector.matchers),
-            None => select(self.source, &selector.matchers),
-        };
+        let rows = select(self.source, &selector.matchers);
         self.rows.insert(key, rows.clone());
         rows
     }

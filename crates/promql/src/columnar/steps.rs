@@ -1,7 +1,7 @@
 //! The same expression at many moments: range queries and subqueries.
 
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use paramedic_model::{Labels, Sample, TimeMs};
 
@@ -22,7 +22,7 @@ struct Collected<'s> {
     by_labels: HashMap<Labels, u32>,
     /// The series of each identity that was met: label sets are built once per identity.
     by_row: HashMap<(RowRef, bool), u32>,
-    by_tuple: HashMap<Rc<[String]>, (TupleIndex, Vec<u32>)>,
+    by_tuple: HashMap<Arc<[String]>, (TupleIndex, Vec<u32>)>,
 }
 
 impl Columns<'_> {

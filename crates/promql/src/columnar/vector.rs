@@ -6,7 +6,6 @@
 //! touched. Label sets are built for a result only ([`Labeller`](super::labels::Labeller)).
 
 use std::collections::BTreeSet;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use paramedic_model::METRIC_NAME;
@@ -21,7 +20,7 @@ pub(super) enum Ids {
     /// Series of the source, with all of their labels or without what describes the metric.
     Rows { rows: Vec<RowRef>, nameless: bool },
     /// Tuples of symbols, one after the other, as long as `names`, which are sorted and distinct.
-    Tuples { names: Rc<[String]>, symbols: Vec<Symbol>, count: usize },
+    Tuples { names: Arc<[String]>, symbols: Vec<Symbol>, count: usize },
 }
 
 /// Where the elements of a vector came from.
@@ -89,7 +88,7 @@ impl Vector {
 
     /// One element without labels that came from no series.
     pub fn of_number(value: f64) -> Self {
-        let ids = Ids::Tuples { names: Rc::from([]), symbols: Vec::new(), count: 1 };
+        let ids = Ids::Tuples { names: Arc::from([]), symbols: Vec::new(), count: 1 };
         Self { ids, values: vec![value], origins: Provenance::None }
     }
 

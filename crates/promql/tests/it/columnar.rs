@@ -219,6 +219,39 @@ fn columns_say_what_the_plain_evaluator_says() {
 }
 
 #[test]
+fn shared_values_are_those_of_an_evaluation_of_ones_own() {
+    let (cases, first) = (setting("COLUMNAR_CASES", CASES), setting("COLUMNAR_SEED", 1));
+    let mut compared = 0;
+    for seed in first..first + cases.div_ceil(50) {
+        let mut random = Random::new(seed + 1_000_000);
+        let window = window(&random.data());
+        let (mut cache, mut texts) = (SelectorCache::default(), Vec::new());
+        let moments = [case(&mut random).at, case(&mut random).at];
+        for number in 0..50 {
+            let mut text = random.expression();
+            if !texts.is_empty() && random.one_in(2) {
+                // Parts that were there before, as the rules of a group have them.
+                let other: &String = &texts[random.below(texts.len())];
+                let operator = ["or", "and", "/", "> bool", "unless on (host)"][random.below(5)];
+                text = format!("({other}) {operator} ({text})");
+            }
+            let Some(plan) = plan(&text) else { continue };
+            texts.push(text.clone());
+            let Case { options, .. } = case(&mut random);
+            // A round at one moment, then one at the other.
+            let at = moments[number / 25];
+            let plain = transcript(plan.eval_instant_plain(&window, at, &options));
+            for time in 0..3 {
+                let shared = plan.eval_instant_shared(&window, at, &options, &mut cache);
+                assert_eq!(transcript(shared), plain, "{text}, time {time}, seed {seed}");
+            }
+            compared += 1;
+        }
+    }
+    assert!(compared * 4 > cases * 3, "only {compared} of {cases} compared");
+}
+
+#[test]
 fn a_cache_serves_many_expressions_of_one_state() {
     let data = Random::new(7).data();
     let window = window(&data);

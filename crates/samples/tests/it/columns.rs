@@ -2,7 +2,9 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use paramedic_model::{Labels, METRIC_NAME, Sample, TimeMs};
-use paramedic_promql::{Family, FamilyId, NO_VALUE, RowRef, Source, Symbol};
+use paramedic_promql::{
+    EvalOptions, Family, FamilyId, NO_VALUE, Plan, RowRef, Source, Symbol, Value, parse,
+};
 use paramedic_samples::{Window, WindowOptions};
 
 use crate::support::Numbers;
@@ -125,4 +127,43 @@ fn check_with_plain_map(seed: u64, rounds: i64, out_of_order: Duration) {
     }
     plain.retain(|_, samples| !samples.is_empty());
     assert_eq!(found, plain);
+}
+
+#[test]
+fn a_selection_follows_the_rows() {
+    let hour = WindowOptions { retention: Duration::from_secs(3600), ..WindowOptions::default() };
+    let mut window = Window::new(hour);
+    let text = "up{host=~\"a.*|b[0-9]+\", zone!=\"z\"}";
+    let plan = Plan::new(parse(text).expect(text), text).expect(text);
+    let count = |source: &dyn Source, at: TimeMs| {
+        let found = plan.eval_instant(source, at, &EvalOptions::default()).expect(text).value;
+        if let Value::Vector(elements) = found { elements.len() } else { 0 }
+    };
+    let host = |name: &str| Labels::from([("__name__", "up"), ("host", name)]);
+    let at = |seconds: i64| TimeMs(1_000_000_000 + seconds * 1000);
+    let put = |window: &mut Window, labels: &Labels, at: TimeMs| {
+        window.append_samples(labels, &[Sample { at, value: 1.0 }]);
+    };
+    put(&mut window, &host("a1"), at(0));
+    put(&mut window, &host("c1"), at(0));
+    let before = window.snapshot();
+    assert_eq!((count(&window, at(0)), count(&before, at(0))), (1, 1));
+    // A series that is known before it has a sample is found when it has one.
+    let early = window.series_ref(&host("b7")).expect("no limit");
+    assert_eq!(count(&window, at(1)), 1);
+    window.append_refs(&[(early, Sample { at: at(1), value: 1.0 })]);
+    assert_eq!((count(&window, at(1)), count(&before, at(1))), (2, 1));
+    put(&mut window, &host("a1").with("zone", "z"), at(2));
+    put(&mut window, &host("b"), at(2));
+    put(&mut window, &host("ax"), at(2));
+    assert_eq!((count(&window, at(2)), count(&before, at(2))), (3, 1));
+    // Rows that were freed are used again by others, and dictionaries are made anew.
+    for hour in 1..4 {
+        for number in 0..100 {
+            put(&mut window, &host(&format!("x{hour}-{number}")), at(hour * 7200));
+        }
+        put(&mut window, &host(&format!("b{hour}")), at(hour * 7200));
+        assert_eq!(count(&window, at(hour * 7200)), 1, "hour {hour}");
+    }
+    assert_eq!(count(&before, at(2)), 1);
 }
