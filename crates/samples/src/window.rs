@@ -609,6 +609,26 @@ impl Window {
         self.targets.insert(target, Target { series, ..Target::default() });
     }
 
+    /// As [`Window::commit_refs`], of series that are current or refused.
+    pub(crate) fn restore_target_samples(
+        &mut self,
+        target: &TargetId,
+        at: TimeMs,
+        series: &[SeriesRef],
+        values: &[f64],
+    ) -> Commit {
+        let mut commit = self.begin(at);
+        let refused = series.iter().filter(|series| **series == SeriesRef::NONE).count();
+        commit.rejected.over_limit += refused;
+        let last = self.targets.remove(target).unwrap_or_default();
+        if refused == 0 && last.series == series {
+            self.take_again(target, last, at, values, &mut commit);
+        } else {
+            self.take(target, last, None, at, series.to_vec(), values, &mut commit);
+        }
+        commit
+    }
+
     pub(crate) fn restore_block(
         &mut self,
         series: SeriesRef,

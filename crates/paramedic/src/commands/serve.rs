@@ -1,6 +1,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
@@ -28,6 +29,9 @@ pub struct ServeArgs {
     #[arg(long, env = "PARAMEDIC_LOG", default_value = "info")]
     log: String,
 }
+
+/// How long the end may take. What was taken is safe by then; the next start is faster for it.
+const CLOSING_MAX: Duration = Duration::from_secs(20);
 
 pub fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     log_to_stderr(&args.log);
@@ -72,10 +76,15 @@ pub fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
         };
         let server = Server::bind(handle, environment.clock.clone(), options).await?;
         eprintln!("paramedic: pages and API on http://{}/", server.address());
+        let mut running = std::pin::pin!(running);
         tokio::select! {
-            result = running => result.context("the engine stopped")?,
+            result = &mut running => return result.context("the engine stopped").map(|()| exit::answer(true)),
             result = server.run() => result.context("the server stopped")?,
             result = stopped() => result?,
+        }
+        // Without anybody to answer, the engine closes its files and ends.
+        if let Ok(result) = tokio::time::timeout(CLOSING_MAX, running).await {
+            result.context("the engine stopped")?;
         }
         Ok(exit::answer(true))
     })

@@ -66,9 +66,9 @@ pub struct LogOptions {
     pub fsync: Fsync,
     /// A segment that has so many bytes is followed by a new one. Default: 64 MiB.
     pub segment_bytes: u64,
-    /// Once so many bytes were logged since the last checkpoint, and at least half of what the window
-    /// takes in memory, a thread writes one while commits go on. `None`: only when it is asked for.
-    /// Default: 16 MiB.
+    /// Once so many bytes were logged since the last checkpoint, and at least a quarter of what the
+    /// window takes in memory, a thread writes one while commits go on: what a restart has to replay
+    /// stays within that. `None`: only when it is asked for. Default: 8 MiB.
     pub checkpoint_bytes: Option<u64>,
     /// What is done about damage. Default: the file is set aside.
     pub on_damage: OnDamage,
@@ -79,7 +79,7 @@ impl Default for LogOptions {
         Self {
             fsync: Fsync::Interval(Duration::from_secs(5)),
             segment_bytes: 64 << 20,
-            checkpoint_bytes: Some(16 << 20),
+            checkpoint_bytes: Some(8 << 20),
             on_damage: OnDamage::SetAside,
         }
     }

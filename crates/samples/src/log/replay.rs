@@ -109,7 +109,8 @@ struct Reading<'a> {
     values: Vec<f64>,
     layouts: Vec<(TargetId, Vec<u32>)>,
     at: i64,
-    samples: Vec<(SeriesRef, f64)>,
+    /// The samples of one collection.
+    sampled: (Vec<SeriesRef>, Vec<f64>),
     is_complete: bool,
 }
 
@@ -123,7 +124,7 @@ impl<'a> Reading<'a> {
             values: Vec::new(),
             layouts: Vec::new(),
             at: 0,
-            samples: Vec::new(),
+            sampled: Default::default(),
             is_complete: false,
         }
     }
@@ -274,20 +275,22 @@ impl<'a> Reading<'a> {
         };
         // Before series are asked for: what has no sample yet goes with what expires.
         self.window.advance(at);
-        self.samples.clear();
+        let (mut series, mut sampled) = std::mem::take(&mut self.sampled);
+        series.clear();
+        sampled.clear();
         for (index, id) in ids.iter().enumerate() {
             let value = &mut self.values[*id as usize];
             if is_all || bits.get(index / 8).is_some_and(|byte| byte & 1 << (index % 8) != 0) {
                 *value = read_change(reader, *value)?;
             }
-            let value = *value;
-            let series = self.current(*id as usize);
-            self.samples.push((series, value));
+            sampled.push(*value);
+            series.push(self.current(*id as usize));
         }
         self.layouts[layout].1 = ids;
-        let commit = self.window.commit_refs(&target, at, &self.samples);
-        self.replayed.samples += self.samples.len() as u64;
+        let commit = self.window.restore_target_samples(&target, at, &series, &sampled);
+        self.replayed.samples += series.len() as u64;
         self.replayed.rejected += commit.rejected.total() as u64;
+        self.sampled = (series, sampled);
         Some(())
     }
 

@@ -100,7 +100,7 @@ impl Log {
 
     /// Whether it is time for a checkpoint of a window that takes so much memory.
     pub fn is_checkpoint_due(&self, memory_bytes: usize) -> bool {
-        let due = |bytes: u64| self.since_checkpoint >= bytes.max(memory_bytes as u64 / 2);
+        let due = |bytes: u64| self.since_checkpoint >= bytes.max(memory_bytes as u64 / 4);
         self.checkpoint.is_none() && self.options.checkpoint_bytes.is_some_and(due)
     }
 
