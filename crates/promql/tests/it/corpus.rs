@@ -6,14 +6,19 @@ use paramedic_promql::{Plan, parse};
 
 use crate::conformance::shared;
 
-#[test]
-fn every_published_expression_parses_and_prints() {
-    let Some(folder) = shared("corpus", "CORPUS_DIR") else { return };
+/// All of them, where the corpus is there.
+pub fn expressions() -> Option<Vec<String>> {
+    let folder = shared("corpus", "CORPUS_DIR")?;
     let mut expressions = Vec::new();
     collect(&folder, &mut expressions);
     println!("{} expressions", expressions.len());
     assert!(expressions.len() > 900, "{}", expressions.len());
-    for text in expressions {
+    Some(expressions)
+}
+
+#[test]
+fn every_published_expression_parses_and_prints() {
+    for text in expressions().unwrap_or_default() {
         let expr = parse(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
         let printed = expr.to_string();
         let again = parse(&printed).unwrap_or_else(|error| panic!("{error}\n{printed}"));

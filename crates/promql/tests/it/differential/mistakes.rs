@@ -10,6 +10,7 @@ use paramedic_promql::parse;
 use super::prometheus::Prometheus;
 use super::random::Random;
 use super::setting;
+use crate::corpus::expressions;
 
 const CASES: u64 = 2_000;
 
@@ -191,6 +192,20 @@ fn prints_alike(ours: &str, theirs: &str) -> bool {
     };
     let value = |text: &str| parse(text).map(|expr| plain(&expr.to_string()));
     plain(ours) == plain(theirs) || value(ours) == value(theirs)
+}
+
+#[test]
+fn prometheus_prints_published_expressions_alike() {
+    let name = "differential::prometheus_prints_published_expressions_alike";
+    let (Some(prometheus), Some(texts)) = (Prometheus::start(name), expressions()) else {
+        return;
+    };
+    for text in texts {
+        let answer = prometheus.ask("/api/v1/format_query", &[("query", &text)]);
+        let theirs = answer["data"].as_str().unwrap_or_else(|| panic!("{text}: {answer}"));
+        let ours = parse(&text).unwrap_or_else(|error| panic!("{text}: {error}")).to_string();
+        assert!(prints_alike(&ours, theirs), "{ours}\n{theirs}");
+    }
 }
 
 #[test]
