@@ -154,7 +154,7 @@ impl Origins {
 
     /// The rows, each once, in order.
     pub fn rows(&self) -> Vec<RowRef> {
-        let (mut rows, mut seen) = (BTreeSet::new(), HashSet::new());
+        let (mut rows, mut seen) = (Vec::new(), HashSet::new());
         let mut open = vec![self];
         while let Some(origins) = open.pop() {
             // A part may be shared by many unions (the one side of a join): walk it once.
@@ -163,14 +163,15 @@ impl Origins {
                 continue;
             };
             match &**node {
-                Node::Row(row) => {
-                    rows.insert(*row);
-                }
+                Node::Row(row) => rows.push(*row),
                 Node::Rows(shared, range) => rows.extend(&shared[range.clone()]),
                 Node::Union(parts) => open.extend(parts),
             }
         }
-        rows.into_iter().collect()
+        // Mostly they are in order: a row of a column comes after the one before it.
+        rows.sort_unstable();
+        rows.dedup();
+        rows
     }
 
     /// The label sets of the rows, as `source`, the one that was evaluated, knows them.

@@ -1,8 +1,8 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use paramedic_gotmpl::{Functions, alert_data};
 use paramedic_model::{Labels, METRIC_NAME, Series, TimeMs};
-use paramedic_promql::{Element, Source};
+use paramedic_promql::{Element, Origins, Source};
 
 use crate::file::AlertRule;
 use crate::group::{Context, RuleFailure, template_query};
@@ -26,7 +26,8 @@ pub struct Alert {
     /// When it was last sent to Alertmanagers.
     pub last_sent: Option<TimeMs>,
     /// Provenance: the label sets of the series that it came from when it was last present, metric
-    /// names included.
+    /// names included. Of more than 64 the first ones, and one of each target (`job` and `instance`)
+    /// that is not among these.
     pub origins: Vec<Labels>,
 }
 
@@ -198,8 +199,32 @@ fn find(
                 .iter()
                 .map(|(name, text)| (name.clone(), text.expand(&data, &functions)))
                 .collect();
-            let origins = element.origins.labels(source);
+            let origins = labels_of(&element.origins, source);
             Ok(Found { labels, annotations, value: element.value, origins })
         })
         .collect()
+}
+
+/// Of how many series an alert tells, where one of each target is among these. An alert on a count of
+/// all series comes from every one of them, and would be told of anew in each round.
+const ORIGINS_MAX: usize = 64;
+
+/// The label sets of the rows that a result came from, as [`Alert::origins`] has them.
+fn labels_of(origins: &Origins, source: &dyn Source) -> Vec<Labels> {
+    let rows = origins.rows();
+    let (mut labels, mut targets) = (Vec::new(), HashSet::new());
+    for of_family in rows.chunk_by(|a, b| a.family == b.family) {
+        let family = source.family(of_family[0].family);
+        let columns = ["job", "instance"].map(|label| family.column(label));
+        let mut last = None;
+        for row in of_family {
+            let target = columns.map(|column| column.and_then(|column| column.symbol(row.row)));
+            // Rows of one target stand together.
+            let is_other = last.replace(target) != Some(target) && targets.insert(target);
+            if is_other || labels.len() < ORIGINS_MAX {
+                labels.push(source.labels(*row));
+            }
+        }
+    }
+    labels
 }

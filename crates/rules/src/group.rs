@@ -8,7 +8,7 @@ use paramedic_model::{Labels, METRIC_NAME, Series, TimeMs, stale_nan};
 use paramedic_promql::{Element, EvalOptions, Origins, Plan, SelectorCache, Source, Value, parse};
 
 use crate::alert::{Alert, AlertEvent, Alerts, Evaluation};
-use crate::file::{GroupSpec, RecordingRule, Rule};
+use crate::file::{GroupSpec, RecordingRule, Rule, Trigger};
 use crate::restore::Restore;
 use crate::schedule::Schedule;
 
@@ -233,7 +233,9 @@ impl Group {
             }
             Rule::Record(_) => None,
         });
-        self.schedule.next(holds.min())
+        // Asked at every turn of the engine: alerts are looked at only where it depends on them.
+        let by_data = self.schedule.trigger() == Trigger::Data;
+        self.schedule.next(if by_data { holds.min() } else { None })
     }
 
     /// The time to evaluate at, where the group is due at `now`: the slot of its interval, as in

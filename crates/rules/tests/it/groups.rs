@@ -46,6 +46,17 @@ fn the_alerts_of_the_five_pages() {
 }
 
 #[test]
+fn of_very_many_series_an_alert_knows_some_and_one_of_each_target() {
+    let mut drive = with_rules("{alert: Many, expr: count(up) > 1}");
+    let series = |at: usize| format!("up{{instance=\"i{}\",n=\"{at:03}\"}} 1\n", at / 100);
+    drive.run(&(0..300).map(series).collect::<String>());
+    let alert = drive.group.rules()[0].alerts().next().expect("firing");
+    let known: Vec<_> = alert.origins.iter().map(|origin| origin.value("n")).collect();
+    assert_eq!((known.len(), known[0], known[63]), (66, "000", "063"));
+    assert_eq!(known[64..], ["100", "200"]);
+}
+
+#[test]
 fn an_alert_knows_the_series_that_it_came_from() {
     let mut drive = Drive::new(include_str!("data/pages.yml"));
     drive.run(
