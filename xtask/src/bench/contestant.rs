@@ -105,12 +105,13 @@ impl Contestant {
         Ok(())
     }
 
-    /// Ends what runs, the last first.
+    /// Ends what runs, the last first. All of it has ended then, what failed to end by itself too.
     pub fn stop(&mut self, workshop: &mut Workshop) -> Result<()> {
+        let mut ended = Ok(());
         while let Some(process) = self.processes.pop() {
-            workshop.stop(process).context("stop")?;
+            ended = ended.and(workshop.stop(process).context("stop"));
         }
-        Ok(())
+        ended
     }
 
     /// Fails where a process has ended by itself.
