@@ -21,8 +21,8 @@ pub struct Functions<'a> {
     /// The moment that `now` gives.
     pub now: TimeMs,
     /// The address under which people reach the product, without a slash at the end: `externalURL`
-    /// and the path of it, `pathPrefix`.
-    pub external_url: &'a str,
+    /// and the path of it, `pathPrefix`. Without one both fail, with Go's words, as in rule unit tests.
+    pub external_url: Option<&'a str>,
 }
 
 impl Functions<'_> {
@@ -31,7 +31,7 @@ impl Functions<'_> {
         Functions {
             query: &|_| Err("queries are not available here".to_owned()),
             now: TimeMs(0),
-            external_url: "",
+            external_url: Some(""),
         }
     }
 }
@@ -142,7 +142,7 @@ static TABLE: &[Function] = &[
     fixed("graphLink", &[Str], |_, args| Ok(prometheus::link(text(&args[0]), 0))),
     fixed("tableLink", &[Str], |_, args| Ok(prometheus::link(text(&args[0]), 1))),
     fixed("pathPrefix", &[], prometheus::path_prefix),
-    fixed("externalURL", &[], |functions, _| Ok(functions.external_url.into())),
+    fixed("externalURL", &[], prometheus::external_url),
     fixed("urlQueryEscape", &[Str], |_, args| Ok(prometheus::query_escape(text(&args[0])).into())),
     fixed("stripPort", &[Str], |_, args| Ok(prometheus::strip_port(text(&args[0])).into())),
     fixed("stripDomain", &[Str], |_, args| Ok(prometheus::strip_domain(text(&args[0])).into())),

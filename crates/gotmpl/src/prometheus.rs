@@ -364,8 +364,18 @@ pub(crate) fn link(expression: &str, tab: u8) -> Value {
     format!("/graph?g0.expr={}&g0.tab={tab}", query_escape(expression)).into()
 }
 
+pub(crate) fn external_url(functions: &Functions<'_>, _: &[Value]) -> Result {
+    address(functions).map(Value::from)
+}
+
+/// The external address, or what Go says where Prometheus has none.
+fn address<'a>(functions: &Functions<'a>) -> Result<&'a str> {
+    let reason = "runtime error: invalid memory address or nil pointer dereference";
+    functions.external_url.ok_or_else(|| reason.into())
+}
+
 pub(crate) fn path_prefix(functions: &Functions<'_>, _: &[Value]) -> Result {
-    let url = functions.external_url;
+    let url = address(functions)?;
     let after_scheme = url.find("://").map_or(0, |at| at + 3);
     let path = url[after_scheme..].find('/').map_or("", |at| &url[after_scheme + at..]);
     Ok(path.split(['?', '#']).next().unwrap_or("").into())

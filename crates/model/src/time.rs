@@ -62,11 +62,16 @@ impl fmt::Display for TimeMs {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DurationError {
     text: String,
+    is_too_long: bool,
 }
 
 impl fmt::Display for DurationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "not a valid duration string: {:?}", self.text)
+        match (self.text.as_str(), self.is_too_long) {
+            ("", _) => f.write_str("empty duration string"),
+            (_, true) => f.write_str("duration out of range"),
+            (text, false) => write!(f, "not a valid duration string: {text:?}"),
+        }
     }
 }
 
@@ -89,30 +94,33 @@ const UNITS: [(&str, u64); 7] = [
 ///
 /// Anything else, a repeated or misplaced unit, or one beyond 292 years.
 pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
-    let error = || DurationError { text: text.to_owned() };
+    let error = || DurationError { text: text.to_owned(), is_too_long: false };
+    let too_long = || DurationError { text: text.to_owned(), is_too_long: true };
     if text == "0" {
         return Ok(Duration::ZERO);
     }
-    let (mut rest, mut next_unit, mut total_ms) = (text, 0, 0u64);
+    let (mut rest, mut next_unit, mut total_ms) = (text, 0, Some(0u64));
     if rest.is_empty() {
         return Err(error());
     }
     while !rest.is_empty() {
         let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(error)?;
-        let count: u64 = rest[..digits].parse().map_err(|_| error())?;
+        if digits == 0 {
+            return Err(error());
+        }
+        // Only digits: what does not fit is too large.
+        let count: Option<u64> = rest[..digits].parse().ok();
         rest = &rest[digits..];
         let letters = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
         let unit = UNITS.iter().position(|(name, _)| *name == &rest[..letters]);
         let unit = unit.filter(|unit| *unit >= next_unit).ok_or_else(error)?;
         rest = &rest[letters..];
         next_unit = unit + 1;
-        let ms = count.checked_mul(UNITS[unit].1).ok_or_else(error)?;
-        total_ms = total_ms.checked_add(ms).ok_or_else(error)?;
+        let ms = count.and_then(|count| count.checked_mul(UNITS[unit].1));
+        total_ms = total_ms.zip(ms).and_then(|(total, ms)| total.checked_add(ms));
     }
-    match i64::try_from(total_ms) {
-        Ok(ms) if ms <= i64::MAX / 1_000_000 => Ok(Duration::from_millis(total_ms)),
-        _ => Err(error()),
-    }
+    let in_range = |ms: &u64| i64::try_from(*ms).is_ok_and(|ms| ms <= i64::MAX / 1_000_000);
+    total_ms.filter(in_range).map(Duration::from_millis).ok_or_else(too_long)
 }
 
 /// Prints a duration as Prometheus does: `1h30m`, `0s`. Less than a millisecond is dropped.
@@ -162,6 +170,10 @@ mod tests {
         {
             assert!(parse_duration(bad).is_err(), "{bad:?}");
         }
+        let reason = |text: &str| parse_duration(text).expect_err(text).to_string();
+        assert_eq!(reason(""), "empty duration string");
+        assert_eq!(reason("294y"), "duration out of range");
+        assert_eq!(reason("5x"), "not a valid duration string: \"5x\"");
     }
 
     #[test]

@@ -59,6 +59,8 @@ pub(crate) struct Evaluation<'a> {
     pub position: usize,
     /// How many alerts the rule may have.
     pub limit: Option<usize>,
+    /// Whether templates may ask for the external address.
+    pub has_address: bool,
 }
 
 /// An element of the result with its alert's labels and texts.
@@ -168,9 +170,10 @@ fn find(
     result: Vec<Element>,
     evaluation: &Evaluation<'_>,
 ) -> Result<Vec<Found>, RuleFailure> {
-    let Evaluation { source, at, context, .. } = *evaluation;
+    let Evaluation { source, at, context, has_address, .. } = *evaluation;
     let query = template_query(source, at, context);
-    let functions = Functions { query: &query, now: at, external_url: context.external_url };
+    let external_url = has_address.then_some(context.external_url);
+    let functions = Functions { query: &query, now: at, external_url };
     let mut seen = BTreeSet::new();
     result
         .into_iter()

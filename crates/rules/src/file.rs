@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use paramedic_gotmpl::{Template, TemplateError};
-use paramedic_model::{METRIC_NAME, parse_duration};
+use paramedic_model::METRIC_NAME;
 use paramedic_promql::{Plan, Span, parse};
 use paramedic_yaml::{Kind, Node, Place, nearest};
 
 use crate::RuleError;
 use crate::life::Waits;
-use crate::yaml::described;
+use crate::yaml::{Decoder, Pair};
 
 /// A rule file that was read.
 #[derive(Clone, Debug)]
@@ -23,6 +23,13 @@ pub struct RuleFile {
     pub groups: Vec<GroupSpec>,
     /// What is not refused, but not what its author thinks.
     pub warnings: Vec<RuleError>,
+}
+
+/// How strictly a file is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReadOptions {
+    /// Whether keys that nobody knows are passed over in silence. Default: they are mistakes.
+    pub ignore_unknown_fields: bool,
 }
 
 /// A group as its file says it.
@@ -68,6 +75,8 @@ pub enum Rule {
 pub struct AlertRule {
     /// The alert's name.
     pub name: String,
+    /// Where the rule begins in its file.
+    pub place: Place,
     /// The expression: every element that it returns is an alert, whatever its value.
     pub expr: Arc<Plan>,
     /// `for` and `keep_firing_for`.
@@ -83,6 +92,8 @@ pub struct AlertRule {
 pub struct RecordingRule {
     /// The metric name of the series.
     pub name: String,
+    /// Where the rule begins in its file.
+    pub place: Place,
     /// The expression.
     pub expr: Arc<Plan>,
     /// Labels to set, literally, sorted by name; an empty one removes the label.
@@ -125,6 +136,14 @@ impl Rule {
         }
     }
 
+    /// Where it begins in its file.
+    pub fn place(&self) -> Place {
+        match self {
+            Rule::Alert(rule) => rule.place,
+            Rule::Record(rule) => rule.place,
+        }
+    }
+
     /// The expression.
     pub fn expr(&self) -> &Arc<Plan> {
         match self {
@@ -153,22 +172,36 @@ impl RuleFile {
     ///
     /// All mistakes, in the order of the file; only broken YAML hides those behind it.
     pub fn parse(path: &str, text: &str) -> Result<Self, Vec<RuleError>> {
-        let mut reader = Reader { path, text, errors: Vec::new() };
+        Self::parse_with(path, text, &ReadOptions::default())
+    }
+
+    /// As [`RuleFile::parse`], with a choice of what is a mistake.
+    ///
+    /// # Errors
+    ///
+    /// As [`RuleFile::parse`].
+    pub fn parse_with(
+        path: &str,
+        text: &str,
+        options: &ReadOptions,
+    ) -> Result<Self, Vec<RuleError>> {
+        let mut reader = Reader { yaml: Decoder::new(path, text, options.ignore_unknown_fields) };
         let (mut groups, mut warnings) = (Vec::new(), Vec::new());
         match paramedic_yaml::read(text) {
             Ok(documents) => {
                 if let Some(second) = documents.get(1) {
                     let reason = "Multiple document yaml rules files are not supported, only the \
                                   first document is processed";
-                    warnings.push(reader.mistake(second.place, reason, None));
+                    warnings.push(reader.yaml.mistake(second.place, reason, None));
                 }
                 groups = documents.first().map(|first| reader.file(first)).unwrap_or_default();
             }
-            Err((place, reason)) => reader.report(place, format!("yaml: {reason}")),
+            Err((place, reason)) => reader.yaml.report(place, format!("yaml: {reason}")),
         }
-        if !reader.errors.is_empty() {
-            reader.errors.sort_by_key(|error| (error.line, error.column));
-            return Err(reader.errors);
+        let mut errors = reader.yaml.errors;
+        if !errors.is_empty() {
+            errors.sort_by_key(|error| (error.line, error.column));
+            return Err(errors);
         }
         Ok(Self { path: path.to_owned(), groups, warnings })
     }
@@ -181,144 +214,44 @@ const RULE_KEYS: &[&str] =
     &["record", "alert", "expr", "for", "keep_firing_for", "labels", "annotations"];
 
 struct Reader<'a> {
-    path: &'a str,
-    text: &'a str,
-    errors: Vec<RuleError>,
+    yaml: Decoder<'a>,
 }
 
-/// A name and a value with the places of both.
-struct Pair<'n> {
-    name: &'n str,
-    name_place: Place,
-    value: String,
-    node: &'n Node,
-}
-
-impl<'a> Reader<'a> {
-    fn report(&mut self, place: Place, reason: impl Into<String>) {
-        self.report_with(place, reason, None);
-    }
-
-    fn report_with(&mut self, place: Place, reason: impl Into<String>, hint: Option<String>) {
-        self.errors.push(self.mistake(place, reason, hint));
-    }
-
-    fn mistake(&self, place: Place, reason: impl Into<String>, hint: Option<String>) -> RuleError {
-        let Place { line, column } = place;
-        RuleError { file: self.path.to_owned(), line, column, reason: reason.into(), hint }
-    }
-
-    fn cannot_unmarshal(&mut self, node: &Node, into: &str) {
-        self.report(node.place, format!("cannot unmarshal {} into {into}", described(node)));
-    }
-
-    /// The fields of a map; unknown keys are reported.
-    fn fields<'n>(
-        &mut self,
-        node: &'n Node,
-        known: &[&str],
-        go_type: &str,
-    ) -> Option<BTreeMap<&'n str, (Place, &'n Node)>> {
-        let Kind::Map(pairs) = &node.kind else {
-            self.cannot_unmarshal(node, go_type);
-            return None;
-        };
-        let mut fields = BTreeMap::new();
-        for (key, value) in pairs {
-            if known.contains(&&*key.text) {
-                fields.insert(&*key.text, (key.place, value));
-            } else {
-                let reason = format!("field {} not found in type {go_type}", key.text);
-                let hint = nearest(&key.text, known).map(str::to_owned);
-                self.report_with(key.place, reason, hint);
-            }
-        }
-        Some(fields)
-    }
-
-    fn list<'n>(&mut self, node: &'n Node, go_type: &str) -> &'n [Node] {
-        match &node.kind {
-            Kind::List(items) => items,
-            Kind::Null => &[],
-            _ => {
-                self.cannot_unmarshal(node, go_type);
-                &[]
-            }
-        }
-    }
-
-    fn string(&mut self, node: &Node) -> Option<String> {
-        match &node.kind {
-            Kind::Scalar(text) => Some(text.clone()),
-            Kind::Null => Some(String::new()),
-            _ => {
-                self.cannot_unmarshal(node, "string");
-                None
-            }
-        }
-    }
-
-    fn duration(&mut self, node: &Node) -> Option<Duration> {
-        let text = self.string(node)?;
-        match parse_duration(&text) {
-            Ok(duration) => Some(duration),
-            Err(error) => {
-                self.report(node.place, error.to_string());
-                None
-            }
-        }
-    }
-
-    fn string_map<'n>(&mut self, node: &'n Node) -> Vec<Pair<'n>> {
-        let pairs = match &node.kind {
-            Kind::Map(pairs) => pairs,
-            Kind::Null => return Vec::new(),
-            _ => {
-                self.cannot_unmarshal(node, "map[string]string");
-                return Vec::new();
-            }
-        };
-        pairs
-            .iter()
-            .filter_map(|(key, node)| {
-                let value = self.string(node)?;
-                Some(Pair { name: &key.text, name_place: key.place, value, node })
-            })
-            .collect()
-    }
-
+impl Reader<'_> {
     fn file(&mut self, node: &Node) -> Vec<GroupSpec> {
         if matches!(node.kind, Kind::Null) {
             return Vec::new();
         }
-        let Some(fields) = self.fields(node, FILE_KEYS, "rulefmt.RuleGroups") else {
+        let Some(fields) = self.yaml.fields(node, FILE_KEYS, "rulefmt.RuleGroups") else {
             return Vec::new();
         };
         let Some((_, groups)) = fields.get("groups") else { return Vec::new() };
         let mut names = BTreeSet::new();
-        let nodes = self.list(groups, "[]rulefmt.RuleGroup");
+        let nodes = self.yaml.list(groups, "[]rulefmt.RuleGroup");
         nodes.iter().filter_map(|node| self.group(node, &mut names)).collect()
     }
 
     fn group(&mut self, node: &Node, names: &mut BTreeSet<String>) -> Option<GroupSpec> {
-        let fields = self.fields(node, GROUP_KEYS, "rulefmt.RuleGroup")?;
+        let fields = self.yaml.fields(node, GROUP_KEYS, "rulefmt.RuleGroup")?;
         let name = match fields.get("name") {
-            Some((_, node)) => self.string(node)?,
+            Some((_, node)) => self.yaml.string(node)?,
             None => String::new(),
         };
         let name_place = fields.get("name").map_or(node.place, |(_, node)| node.place);
         if name.is_empty() {
-            self.report(name_place, "Groupname must not be empty");
+            self.yaml.report(name_place, "Groupname must not be empty");
         } else if !names.insert(name.clone()) {
-            self.report(name_place, format!("groupname: {name:?} is repeated in the same file"));
+            self.yaml
+                .report(name_place, format!("groupname: {name:?} is repeated in the same file"));
         }
         // Zero means "not set", as in Prometheus.
-        let interval = fields.get("interval").and_then(|(_, node)| self.duration(node));
+        let interval = fields.get("interval").and_then(|(_, node)| self.yaml.duration(node));
         let interval = interval.filter(|interval| !interval.is_zero());
-        let query_offset = fields.get("query_offset").and_then(|(_, node)| self.duration(node));
+        let query_offset =
+            fields.get("query_offset").and_then(|(_, node)| self.yaml.duration(node));
         let limit = fields.get("limit").and_then(|(_, node)| self.limit(node));
         let labels = match fields.get("labels") {
-            Some((_, node)) => self.string_map(node),
+            Some((_, node)) => self.yaml.string_map(node),
             None => Vec::new(),
         };
         for label in &labels {
@@ -326,7 +259,7 @@ impl<'a> Reader<'a> {
         }
         let mut rules = Vec::new();
         if let Some((_, node)) = fields.get("rules") {
-            for (i, node) in self.list(node, "[]rulefmt.Rule").iter().enumerate() {
+            for (i, node) in self.yaml.list(node, "[]rulefmt.Rule").iter().enumerate() {
                 rules.extend(self.rule(node, &name, i + 1, &labels));
             }
         }
@@ -337,33 +270,35 @@ impl<'a> Reader<'a> {
         Some(GroupSpec { name, interval, query_offset, limit, evaluation, rules })
     }
 
+    /// How many results a rule may have: anything below one means that there is no limit, and a
+    /// fraction is cut off, as in Go.
     fn limit(&mut self, node: &Node) -> Option<usize> {
-        let text = self.string(node)?;
-        match text.parse::<i64>() {
-            // Anything below one means "no limit".
-            Ok(limit) => usize::try_from(limit).ok().filter(|limit| *limit > 0),
-            Err(_) => {
-                self.cannot_unmarshal(node, "int");
-                None
-            }
+        let limit = self.yaml.number(node, "int")?;
+        if limit.is_nan() {
+            self.yaml.cannot_unmarshal(node, "int");
         }
+        (limit >= 1.0).then_some(limit as usize)
     }
 
     fn evaluation(&mut self, place: Place, node: &Node, rules: &[Rule]) -> Trigger {
-        match self.string(node).as_deref() {
+        match self.yaml.string(node).as_deref() {
             Some("interval") | None => Trigger::Interval,
             Some("data") => {
                 if rules.iter().any(|rule| matches!(rule, Rule::Record(_))) {
                     let reason = "`evaluation: data` is not possible in a group with recording \
                                   rules: their samples must be evenly spaced";
-                    self.report(place, reason);
+                    self.yaml.report(place, reason);
                 }
                 Trigger::Data
             }
             Some(other) => {
                 let known = ["data", "interval"];
                 let reason = format!("evaluation must be `data` or `interval`, not {other:?}");
-                self.report_with(node.place, reason, nearest(other, &known).map(str::to_owned));
+                self.yaml.report_with(
+                    node.place,
+                    reason,
+                    nearest(other, &known).map(str::to_owned),
+                );
                 Trigger::Interval
             }
         }
@@ -376,11 +311,11 @@ impl<'a> Reader<'a> {
         number: usize,
         group_labels: &[Pair<'_>],
     ) -> Option<Rule> {
-        let errors_before = self.errors.len();
-        let fields = self.fields(node, RULE_KEYS, "rulefmt.Rule")?;
+        let errors_before = self.yaml.errors.len();
+        let fields = self.yaml.fields(node, RULE_KEYS, "rulefmt.Rule")?;
         let field = |key: &str| fields.get(key).copied();
         let text = |this: &mut Self, key: &str| match field(key) {
-            Some((_, node)) => this.string(node),
+            Some((_, node)) => this.yaml.string(node),
             None => Some(String::new()),
         };
         let (record, alert) = (text(self, "record")?, text(self, "alert")?);
@@ -388,34 +323,34 @@ impl<'a> Reader<'a> {
         let rule = format!("group {group:?}, rule {number}, {name:?}: ");
         if !record.is_empty() && !alert.is_empty() {
             let place = field("alert").map_or(node.place, |(place, _)| place);
-            self.report(place, rule.clone() + "only one of 'record' and 'alert' must be set");
+            self.yaml.report(place, rule.clone() + "only one of 'record' and 'alert' must be set");
         }
         if record.is_empty() && alert.is_empty() {
-            self.report(node.place, rule.clone() + "one of 'record' or 'alert' must be set");
+            self.yaml.report(node.place, rule.clone() + "one of 'record' or 'alert' must be set");
         }
-        let is_recording = alert.is_empty() && !record.is_empty();
         let expr = self.expr(node, field("expr").map(|(_, node)| node), &rule);
         let duration = |this: &mut Self, key: &str| match field(key) {
-            Some((_, node)) => this.duration(node).unwrap_or_default(),
+            Some((_, node)) => this.yaml.duration(node).unwrap_or_default(),
             None => Duration::ZERO,
         };
         let hold = duration(self, "for");
         let keep_firing_for = duration(self, "keep_firing_for");
-        let labels = field("labels").map(|(_, node)| self.string_map(node)).unwrap_or_default();
+        let labels =
+            field("labels").map(|(_, node)| self.yaml.string_map(node)).unwrap_or_default();
         let annotations =
-            field("annotations").map(|(_, node)| self.string_map(node)).unwrap_or_default();
+            field("annotations").map(|(_, node)| self.yaml.string_map(node)).unwrap_or_default();
         for label in &labels {
             self.check_label_name(label, &rule);
         }
         for annotation in annotations.iter().filter(|annotation| annotation.name.is_empty()) {
             let reason = format!("{rule}invalid annotation name: {}", annotation.name);
-            self.report(annotation.name_place, reason);
+            self.yaml.report(annotation.name_place, reason);
         }
-        if is_recording {
+        if !record.is_empty() {
             if record.contains(['{', '}']) {
                 let place = field("record").map_or(node.place, |(_, node)| node.place);
                 let reason = "braces present in the recording rule name; should it be in expr?: ";
-                self.report(place, format!("{rule}{reason}{record}"));
+                self.yaml.report(place, format!("{rule}{reason}{record}"));
             }
             let used = [
                 ("annotations", !annotations.is_empty()),
@@ -424,14 +359,17 @@ impl<'a> Reader<'a> {
             ];
             for (key, _) in used.iter().filter(|(_, is_set)| *is_set) {
                 let place = field(key).map_or(node.place, |(place, _)| place);
-                self.report(place, format!("{rule}invalid field '{key}' in recording rule"));
+                self.yaml.report(place, format!("{rule}invalid field '{key}' in recording rule"));
             }
+        }
+        if alert.is_empty() {
             let labels: Vec<_> = merged(group_labels, &labels)
                 .into_iter()
                 .map(|(name, pair)| (name.to_owned(), pair.value.clone()))
                 .collect();
-            let rule = RecordingRule { name: record.clone(), expr: Arc::new(expr?), labels };
-            return (self.errors.len() == errors_before).then_some(Rule::Record(rule));
+            let (name, place, expr) = (record.clone(), node.place, Arc::new(expr?));
+            let rule = RecordingRule { name, place, expr, labels };
+            return (self.yaml.errors.len() == errors_before).then_some(Rule::Record(rule));
         }
         let mut texts = |what: &str, pairs: &[Pair<'_>], all: Vec<(&str, &Pair<'_>)>| {
             // Labels of the group are merged, but not checked, as in Prometheus.
@@ -445,18 +383,19 @@ impl<'a> Reader<'a> {
         let label_texts = texts("label", &labels, merged(group_labels, &labels));
         let annotation_texts = texts("annotation", &annotations, merged(&[], &annotations));
         let alert_rule = AlertRule {
+            place: node.place,
             expr: Arc::new(expr?),
             waits: Waits { hold, keep_firing_for },
             labels: label_texts,
             annotations: annotation_texts,
             name: alert,
         };
-        (self.errors.len() == errors_before).then_some(Rule::Alert(alert_rule))
+        (self.yaml.errors.len() == errors_before).then_some(Rule::Alert(alert_rule))
     }
 
     fn check_label_name(&mut self, label: &Pair<'_>, rule: &str) {
         if label.name.is_empty() || label.name == METRIC_NAME {
-            self.report(label.name_place, format!("{rule}invalid label name: {}", label.name));
+            self.yaml.report(label.name_place, format!("{rule}invalid label name: {}", label.name));
         }
     }
 
@@ -464,23 +403,23 @@ impl<'a> Reader<'a> {
         if let Err(error) = Template::parse_alert(alert, &pair.value) {
             let lines = pair.value.split_inclusive('\n');
             let before: usize = lines.take(error.line() - 1).map(str::len).sum();
-            let place = pair.node.place_in_value(before + error.column() - 1, self.text);
-            self.report(place, format!("{rule}{what} {:?}: {error}", pair.name));
+            let place = pair.node.place_in_value(before + error.column() - 1, self.yaml.text);
+            self.yaml.report(place, format!("{rule}{what} {:?}: {error}", pair.name));
         }
     }
 
     fn expr(&mut self, rule_node: &Node, node: Option<&Node>, rule: &str) -> Option<Plan> {
         let text = match node {
-            Some(node) => self.string(node)?,
+            Some(node) => self.yaml.string(node)?,
             None => String::new(),
         };
         let Some(node) = node.filter(|_| !text.is_empty()) else {
-            self.report(rule_node.place, format!("{rule}field 'expr' must be set in rule"));
+            self.yaml.report(rule_node.place, format!("{rule}field 'expr' must be set in rule"));
             return None;
         };
         let failed = |this: &mut Self, span: Span, doing: &str, error: String| {
-            let place = node.place_in_value(span.start, this.text);
-            this.report(place, format!("{rule}could not {doing} expression: {error}"));
+            let place = node.place_in_value(span.start, this.yaml.text);
+            this.yaml.report(place, format!("{rule}could not {doing} expression: {error}"));
         };
         match parse(&text) {
             Err(error) => failed(self, error.span, "parse", error.to_string()),

@@ -150,6 +150,8 @@ pub struct Group {
     leftover: BTreeSet<Labels>,
     schedule: Schedule,
     pub(crate) restore: Restore,
+    /// Whether the functions `externalURL` and `pathPrefix` of templates work: not in unit tests.
+    has_address: bool,
     /// Since the process started or the file brought the group.
     pub(crate) evaluations: usize,
     /// What the expressions of its rules have in common.
@@ -169,9 +171,15 @@ impl Group {
             leftover: BTreeSet::new(),
             schedule: Schedule::new(&format!("{path};{}", spec.name), spec, interval, now),
             restore: Restore::Journal,
+            has_address: true,
             evaluations: 0,
             selectors: SelectorCache::default(),
         }
+    }
+
+    /// As promtool's unit tests have it: templates see an external address, and cannot ask for it.
+    pub(crate) fn leave_without_address(&mut self) {
+        self.has_address = false;
     }
 
     /// The identity across reloads and restarts: `file;name`.
@@ -260,7 +268,8 @@ impl Group {
         self.selectors.begin();
         for (i, state) in self.rules.iter_mut().enumerate() {
             let mut events = Vec::new();
-            let moment = Moment { at, sample_at, position: i, limit: self.limit };
+            let (limit, has_address) = (self.limit, self.has_address);
+            let moment = Moment { at, sample_at, position: i, limit, has_address };
             let outcome = state.evaluate(store, moment, context, &mut self.selectors, &mut events);
             round.events.append(&mut events);
             state.evaluated_at = Some(at);
@@ -331,6 +340,7 @@ struct Moment {
     sample_at: TimeMs,
     position: usize,
     limit: Option<usize>,
+    has_address: bool,
 }
 
 impl RuleState {
@@ -343,14 +353,14 @@ impl RuleState {
         selectors: &mut SelectorCache,
         events: &mut Vec<AlertEvent>,
     ) -> Result<usize, RuleFailure> {
-        let Moment { at, sample_at, position, limit } = moment;
+        let Moment { at, sample_at, position, limit, has_address } = moment;
         self.warnings.clear();
         let source = store.source();
         let (result, warnings) = instant(self.rule.expr(), source, sample_at, context, selectors)?;
         self.warnings = warnings;
         let mut series = match &self.rule {
             Rule::Alert(rule) => {
-                let evaluation = Evaluation { source, at, context, position, limit };
+                let evaluation = Evaluation { source, at, context, position, limit, has_address };
                 self.alerts.evaluate(rule, result, &evaluation, events)?;
                 if self.restored { self.alerts.series() } else { Vec::new() }
             }

@@ -13,25 +13,29 @@
 //! - A failed query is not an absence: it leaves every alert as it was.
 //! - An alert changes in [`step`] alone.
 //!
-//! Not here: files and globs, clocks, HTTP, runbooks, who is told of an alert. Rule unit tests in
-//! promtool's format belong here and are not there yet.
+//! Not here: files and globs, clocks, HTTP, runbooks, who is told of an alert.
 
 mod alert;
 mod error;
 mod file;
 mod group;
 mod life;
+mod lint;
 mod restore;
 mod schedule;
 mod send;
+pub mod unit_test;
 mod why;
 mod yaml;
 
 pub use alert::{ALERT_NAME, Alert, AlertEvent};
 pub use error::RuleError;
-pub use file::{AlertRule, GroupSpec, RecordingRule, Rule, RuleFile, Text, Trigger};
+pub use file::{
+    AlertRule, GroupSpec, ReadOptions, RecordingRule, Rule, RuleFile, Text, Trigger,
+};
 pub use group::{Context, Group, GroupDefaults, Health, Round, RuleState, Store};
 pub use life::{Change, RESOLVED_RETENTION, State, Waits, step};
+pub use lint::duplicate_rules;
 pub use restore::{GroupSnapshot, Restore, RuleSnapshot};
 pub use schedule::{DATA_PACE, Schedule};
 pub use send::Outgoing;

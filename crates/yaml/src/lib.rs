@@ -10,7 +10,7 @@ use std::fmt;
 use std::ops::Range;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_saphyr::{Location, Spanned};
+use serde_saphyr::{Location, NonFiniteFloatPolicy, Spanned};
 
 /// How deep lists and maps may stand in one another. Reading them recurses, and a thread's stack
 /// must be enough for it without optimisation as well.
@@ -73,7 +73,11 @@ pub struct Key {
 ///
 /// The place and the reason, without the word "yaml".
 pub fn read(text: &str) -> Result<Vec<Node>, (Place, String)> {
-    let options = serde_saphyr::options! { budget: serde_saphyr::budget! { max_depth: DEPTH_MAX } };
+    let options = serde_saphyr::options! {
+        budget: serde_saphyr::budget! { max_depth: DEPTH_MAX },
+        // `.inf` and `.nan` are scalars like any other: their text counts.
+        non_finite_float_policy: NonFiniteFloatPolicy::PassThrough,
+    };
     let documents = serde_saphyr::from_multiple_with_options(text, options);
     let documents: Vec<Spanned<Raw>> = documents.map_err(|error| {
         let place = error.location().map_or(Place::default(), Place::from);
@@ -397,7 +401,7 @@ mod tests {
 
     #[test]
     fn scalars_keep_their_spelling() {
-        let text = "[1.10, true, 0x1F, '1', ~, \"\", 1e3]";
+        let text = "[1.10, true, 0x1F, '1', ~, \"\", 1e3, .inf, -.INF, .nan]";
         let node = &read(text).expect("parses")[0];
         let Kind::List(items) = &node.kind else { panic!("a list") };
         let texts: Vec<_> = items
@@ -408,7 +412,10 @@ mod tests {
                 _ => "?",
             })
             .collect();
-        assert_eq!(texts, ["1.10", "true", "0x1F", "1", "null", "", "1e3"]);
+        assert_eq!(
+            texts,
+            ["1.10", "true", "0x1F", "1", "null", "", "1e3", ".inf", "-.INF", ".nan"]
+        );
     }
 
     #[test]

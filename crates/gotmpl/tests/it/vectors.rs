@@ -35,7 +35,7 @@ fn every_pair_that_go_made() {
         };
         let data = alert_data(&labels, &Labels::from([("cluster", "c1")]), URL, value);
         let functions =
-            Functions { query: &query, now: TimeMs(1_353_755_652_000), external_url: URL };
+            Functions { query: &query, now: TimeMs(1_353_755_652_000), external_url: Some(URL) };
         // A label without a value is no label: no result of a query has one.
         let want = if vector["l"].to_string().contains(":\"\"") {
             assert_eq!(want, "map[a:1 3 b:2 c:]");

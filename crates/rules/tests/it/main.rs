@@ -12,6 +12,9 @@ mod restarts;
 /// When Alertmanagers are told.
 mod sending;
 
+/// Unit tests and checks of rules: their outcomes, their reports, and the real promtool on the same.
+mod promtool;
+
 /// Rule files that people publish all load.
 mod corpus;
 
