@@ -17,6 +17,12 @@ pub fn command(expressions: &[&str]) -> Vec<String> {
     args
 }
 
+/// Builds the example.
+pub fn build() -> Result<()> {
+    let what = ["-p", "paramedic-promql", "--example", "columnar_bench"];
+    crate::run("cargo", &[&["build", "--release", "--quiet"][..], &what].concat())
+}
+
 /// The median of one comparison by columns, in milliseconds.
 pub fn comparison_ms() -> Result<f64> {
     let output = program("cargo").args(command(&[COMPARISON])).current_dir(root()).output()?;
