@@ -228,7 +228,7 @@ impl Reader<'_> {
         let Some((_, groups)) = fields.get("groups") else { return Vec::new() };
         let mut names = BTreeSet::new();
         let nodes = self.yaml.list(groups, "[]rulefmt.RuleGroup");
-        nodes.iter().filter_map(|node| self.group(node, &mut names)).collect()
+        nodes.into_iter().filter_map(|node| self.group(node, &mut names)).collect()
     }
 
     fn group(&mut self, node: &Node, names: &mut BTreeSet<String>) -> Option<GroupSpec> {
@@ -240,9 +240,10 @@ impl Reader<'_> {
         let name_place = fields.get("name").map_or(node.place, |(_, node)| node.place);
         if name.is_empty() {
             self.yaml.report(name_place, "Groupname must not be empty");
-        } else if !names.insert(name.clone()) {
-            self.yaml
-                .report(name_place, format!("groupname: {name:?} is repeated in the same file"));
+        }
+        if !names.insert(name.clone()) {
+            let reason = format!("groupname: {name:?} is repeated in the same file");
+            self.yaml.report(name_place, reason);
         }
         // Zero means "not set", as in Prometheus.
         let interval = fields.get("interval").and_then(|(_, node)| self.yaml.duration(node));
@@ -259,7 +260,7 @@ impl Reader<'_> {
         }
         let mut rules = Vec::new();
         if let Some((_, node)) = fields.get("rules") {
-            for (i, node) in self.yaml.list(node, "[]rulefmt.Rule").iter().enumerate() {
+            for (i, node) in self.yaml.list(node, "[]rulefmt.Rule").into_iter().enumerate() {
                 rules.extend(self.rule(node, &name, i + 1, &labels));
             }
         }

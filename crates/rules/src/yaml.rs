@@ -91,13 +91,16 @@ impl<'a> Decoder<'a> {
         Some(fields)
     }
 
-    pub(crate) fn list<'n>(&mut self, node: &'n Node, go_type: &str) -> &'n [Node] {
+    /// The items of a list. Those that are nothing are left out, as Go's library does.
+    pub(crate) fn list<'n>(&mut self, node: &'n Node, go_type: &str) -> Vec<&'n Node> {
         match &node.kind {
-            Kind::List(items) => items,
-            Kind::Null => &[],
+            Kind::List(items) => {
+                items.iter().filter(|item| !matches!(item.kind, Kind::Null)).collect()
+            }
+            Kind::Null => Vec::new(),
             _ => {
                 self.cannot_unmarshal(node, go_type);
-                &[]
+                Vec::new()
             }
         }
     }

@@ -331,8 +331,8 @@ impl Reader<'_> {
         })
     }
 
-    fn items<'n>(&mut self, fields: &Fields<'n>, key: &str, go_type: &str) -> &'n [Node] {
-        fields.get(key).map_or(&[], |(_, node)| self.yaml.list(node, go_type))
+    fn items<'n>(&mut self, fields: &Fields<'n>, key: &str, go_type: &str) -> Vec<&'n Node> {
+        fields.get(key).map_or(Vec::new(), |(_, node)| self.yaml.list(node, go_type))
     }
 
     fn string(&mut self, fields: &Fields<'_>, key: &str) -> String {

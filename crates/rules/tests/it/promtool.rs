@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use expect_test::expect_file;
 use paramedic_model::{format_duration, parse_duration};
 use paramedic_rules::unit_test::{Failure, Mismatch, TestFile, run};
-use paramedic_rules::{ReadOptions, RuleFile};
+use paramedic_rules::{ReadOptions, RuleFile, duplicate_rules};
 
 const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/data");
 
@@ -102,10 +102,8 @@ fn essences(stderr: &str) -> BTreeSet<String> {
         if let Some((rest, word)) = known {
             let (name, rest) = rest.split_once(", time: ").expect("a time");
             found.insert(format!("{word}{name} at {}", time(rest)));
-        } else if !line.starts_with("     ") && !line.starts_with("  FAILED") {
-            if !line.starts_with("  WARNING") {
-                found.insert("something else".to_owned());
-            }
+        } else if !["     ", "  FAILED", "  WARNING"].iter().any(|start| line.starts_with(start)) {
+            found.insert("something else".to_owned());
         }
     }
     found
@@ -175,6 +173,82 @@ fn promtool_says_the_same_of_unit_tests() {
             let only_theirs: Vec<_> = theirs.difference(&ours).collect();
             let only_ours: Vec<_> = ours.difference(&theirs).collect();
             wrong.push(format!("{name}\n  promtool: {only_theirs:?}\n  ours: {only_ours:?}"));
+        }
+    }
+    println!("{compared} verdicts compared");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What is wrong with a rule file, without files and places.
+fn mistakes(path: &Path) -> Vec<String> {
+    match RuleFile::parse(&name(path), &read(path)) {
+        Ok(file) => duplicate_rules(&file).map(|found| found.to_string()).into_iter().collect(),
+        Err(errors) => errors.iter().map(ToString::to_string).collect(),
+    }
+}
+
+/// A mistake as it can be compared: YAML that cannot be read at all is so in any words.
+fn bare(message: &str) -> String {
+    let mut text = message;
+    // `FILE: `, `FILE:4:18: `, `4:18: `, `line 3: `.
+    while let Some((first, rest)) = text.split_once(": ") {
+        let is_place = |word: &str| word.chars().all(|c| c.is_ascii_digit() || c == ':');
+        let is_file = first.contains(".yml") && !first.contains(' ');
+        if !is_file && !is_place(first) && !first.trim().starts_with("line ") {
+            break;
+        }
+        text = rest;
+    }
+    if text.starts_with("yaml: ") || text.starts_with("mapping key ") {
+        return "yaml".to_owned();
+    }
+    let text = text.split(" (did you mean").next().unwrap_or_default();
+    let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with("Line(s)")).collect();
+    lines.join("\n").replace("RuleNode", "Rule")
+}
+
+fn checks(folder: &str) -> String {
+    let mut out = String::new();
+    for path in files(folder, ".yml") {
+        let found = mistakes(&path);
+        if found.is_empty() {
+            let _ = writeln!(out, "{}: fine", name(&path));
+        }
+        found.iter().for_each(|mistake| out += &format!("{mistake}\n"));
+    }
+    out
+}
+
+#[test]
+fn checks_have_their_outcome() {
+    expect_file!["data/checks/outcomes.txt"].assert_eq(&checks("checks"));
+    expect_file!["data/checks/newer/outcomes.txt"].assert_eq(&checks("checks/newer"));
+}
+
+#[test]
+fn promtool_says_the_same_of_checks() {
+    let (mut wrong, mut compared) = (Vec::new(), 0);
+    for path in files("checks", ".yml") {
+        let name = name(&path);
+        let args = ["check", "rules", &name];
+        let Some(output) = promtool("promtool check rules", "checks", &args) else { return };
+        let stderr = String::from_utf8_lossy(&output.stderr).replace("  FAILED:\n", "");
+        let theirs: BTreeSet<String> = match stderr.trim() {
+            lint if lint.starts_with("lint error") => BTreeSet::from([bare(lint)]),
+            text => text
+                .lines()
+                .filter(|line| !line.is_empty() && !line.ends_with("yaml: unmarshal errors:"))
+                // The same file read a second time for its places, in other words.
+                .filter(|line| !line.contains("ruleGroups") && !line.contains("[]yaml.Node"))
+                .map(bare)
+                .collect(),
+        };
+        let ours: BTreeSet<String> = mistakes(&path).iter().map(|mistake| bare(mistake)).collect();
+        compared += theirs.len().max(1);
+        if ours != theirs {
+            let only_theirs: Vec<_> = theirs.difference(&ours).collect();
+            let only_ours: Vec<_> = ours.difference(&theirs).collect();
+            wrong.push(format!("{name}\n  promtool: {only_theirs:#?}\n  ours: {only_ours:#?}"));
         }
     }
     println!("{compared} verdicts compared");
