@@ -6,12 +6,12 @@ use crate::config::ConfigErrors;
 
 /// The command did what it was asked for.
 pub const OK: u8 = 0;
-/// It ran, and the answer is no: a drill fell short, a configuration has mistakes, a proposal was
-/// refused.
+/// It ran, and the answer is no: a drill fell short, a file has mistakes, a test failed, a proposal
+/// was refused.
 pub const NO: u8 = 1;
 // 2 is clap's: it was called in a way that it does not understand.
 /// It could not run: a file, a port, a server or a journal is not to be had, or nobody reads its
-/// output any more.
+/// output any more. As in promtool also: there is lint, and `--lint-fatal`.
 pub const FAILED: u8 = 3;
 
 /// A command that ran, with yes or no for an answer.

@@ -11,6 +11,7 @@ mod exit;
 pub mod kinds;
 pub mod lab;
 mod out;
+mod patterns;
 
 use std::process::ExitCode;
 
@@ -42,6 +43,8 @@ enum Command {
     Approve(commands::incidents::ApproveArgs),
     Reject(commands::incidents::RejectArgs),
     Config(commands::config::ConfigArgs),
+    Check(commands::check::CheckArgs),
+    Test(commands::test::TestArgs),
     Catalog(commands::catalog::CatalogArgs),
     Simulator(commands::simulator::SimulatorArgs),
     /// Print the completions of a shell.
@@ -65,6 +68,8 @@ pub fn main() -> ExitCode {
         Command::Approve(args) => commands::incidents::approve(args),
         Command::Reject(args) => commands::incidents::reject(args),
         Command::Config(args) => commands::config::run(args),
+        Command::Check(args) => commands::check::run(args),
+        Command::Test(args) => commands::test::run(args),
         Command::Catalog(args) => commands::catalog::run(args),
         Command::Simulator(args) => commands::simulator::run(args),
         Command::Completions { shell } => {

@@ -24,6 +24,9 @@ mod mistakes;
 /// The command line itself: help, completions, exit codes, shapes.
 mod command_line;
 
+/// `check rules` and `test rules`: verdicts, reports, the example of the docs, the shipped rules.
+mod rules;
+
 /// The five alerts that the product began with: verbatim rules, pages, faults.
 mod seeds;
 
