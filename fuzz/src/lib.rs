@@ -13,7 +13,9 @@ use paramedic_exposition::{
 };
 use paramedic_gotmpl::{Functions, Template, alert_data};
 use paramedic_model::{BucketSpan, Labels, METRIC_NAME, Sample, TimeMs};
-use paramedic_promql::{EvalOptions, ParseOptions, Plan, parse_series, parse_with};
+use paramedic_promql::{
+    EvalError, EvalOptions, Evaluation, ParseOptions, Plan, Value, parse_series, parse_with,
+};
 use paramedic_rules::RuleFile;
 use paramedic_samples::{LogOptions, OnDamage, OpenError, Window, WindowOptions};
 use paramedic_scrape::remote_write::decode;
@@ -105,7 +107,8 @@ const EXPRESSIONS: &[&str] = &[
     "double_exponential_smoothing(a[2m], 0.5, 0.5)",
 ];
 
-/// Arbitrary samples under fixed expressions: no value and no order of them makes a panic.
+/// Arbitrary samples under fixed expressions: no value and no order of them makes a panic, and the
+/// columnar evaluator says what the plain one says.
 ///
 /// Each sample takes ten bytes: which series and expression, how much time passes, the bits of the
 /// value.
@@ -133,10 +136,40 @@ pub fn evaluation(data: &[u8]) {
         let expr = parse_with(text, &options).unwrap_or_else(|error| panic!("{text}: {error}"));
         let Ok(plan) = Plan::new(expr, text) else { continue };
         let options = EvalOptions { samples_max: 20_000, ..EvalOptions::default() };
-        let _ = plan.eval_instant(&window, at, &options);
-        let start = TimeMs(at.0 - 120_000);
-        let _ = plan.eval_range(&window, start, at, Duration::from_secs(15), &options);
+        let plain = plan.eval_instant_plain(&window, at, &options);
+        assert_eq!(shown(plan.eval_instant(&window, at, &options)), shown(plain), "{text}");
+        let (start, step) = (TimeMs(at.0 - 120_000), Duration::from_secs(15));
+        let plain = plan.eval_range_plain(&window, start, at, step, &options);
+        assert_eq!(
+            shown(plan.eval_range(&window, start, at, step, &options)),
+            shown(plain),
+            "{text}"
+        );
     }
+}
+
+/// A value with its rows, and what there is to say about it. (A NaN is like any other, and shortest
+/// decimals tell all other numbers apart.)
+fn shown(found: Result<Evaluation, EvalError>) -> String {
+    let Evaluation { value, annotations } = match found {
+        Ok(evaluation) => evaluation,
+        Err(error) => return error.to_string(),
+    };
+    let mut text = String::new();
+    let mut line = |what: String| text.extend([&*what, "\n"]);
+    match value {
+        Value::Scalar(_) | Value::String(_) => line(format!("{value:?}")),
+        Value::Vector(elements) => elements.iter().for_each(|element| {
+            let rows = element.origins.rows();
+            line(format!("{:?} {:?} {rows:?}", element.labels, element.value));
+        }),
+        Value::Matrix(series) => series.iter().for_each(|series| {
+            let rows = series.origins.rows();
+            line(format!("{:?} {:?} {rows:?}", series.labels, series.samples));
+        }),
+    }
+    annotations.iter().for_each(|annotation| line(annotation.to_string()));
+    text
 }
 
 /// Bodies of either format, with a zero byte between them: what came before changes nothing of what

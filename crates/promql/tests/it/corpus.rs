@@ -27,6 +27,19 @@ fn every_published_expression_parses_and_prints() {
     }
 }
 
+/// Another parser, made from Prometheus's grammar by other people, reads and prints the same. What
+/// its versions do not have yet (`info`, `anchored`, ...) published rules do not use either.
+#[test]
+fn an_independent_parser_agrees() {
+    let plain = |text: &str| text.split_whitespace().collect::<String>();
+    for text in expressions().unwrap_or_default() {
+        let theirs = promql_parser::parser::parse(&text);
+        let theirs = theirs.unwrap_or_else(|error| panic!("{error}\n{text}"));
+        let ours = parse(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+        assert_eq!(plain(&ours.to_string()), plain(&theirs.to_string()), "{text}");
+    }
+}
+
 fn collect(folder: &Path, expressions: &mut Vec<String>) {
     for entry in std::fs::read_dir(folder).expect("the folder") {
         let path = entry.expect("an entry").path();
