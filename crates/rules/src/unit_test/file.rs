@@ -129,6 +129,9 @@ const SAMPLE_KEYS: &[&str] = &["labels", "value", "histogram"];
 /// The default of `evaluation_interval`, as in promtool.
 const EVALUATION_INTERVAL: Duration = Duration::from_secs(60);
 
+/// How far from 1970 a test may start: in the year 5138 or 2,000 years before Christ at most.
+const START_S_MAX: f64 = 1e11;
+
 impl TestFile {
     /// Reads the text of a unit test file; `path` stands in messages. Only the first YAML document
     /// counts, as in promtool.
@@ -317,7 +320,7 @@ impl Reader<'_> {
         if text.is_empty() {
             return TimeMs(0);
         }
-        let seconds = text.parse::<f64>().ok().filter(|seconds| seconds.is_finite());
+        let seconds = text.parse::<f64>().ok().filter(|seconds| seconds.abs() <= START_S_MAX);
         let start = seconds.map(|seconds| TimeMs((seconds * 1000.0) as i64));
         let written = || text.parse::<jiff::Timestamp>().ok();
         let start = start.or_else(|| written().map(|time| TimeMs(time.as_millisecond())));

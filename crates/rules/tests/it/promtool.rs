@@ -254,3 +254,29 @@ fn promtool_says_the_same_of_checks() {
     println!("{compared} verdicts compared");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+/// Whatever the text is, the answer is verdicts or mistakes with a place.
+#[test]
+fn mangled_unit_tests_never_panic() {
+    let folder = Path::new(DATA).join("unit_tests");
+    for path in [folder.join("newer/fields.test.yml"), folder.join("newer/histograms.test.yml")] {
+        let text = read(&path);
+        let rules = read(&folder.join("newer/fields.rules.yml"));
+        let rules = RuleFile::parse("fields.rules.yml", &rules).expect("rules");
+        for at in (0..text.len()).filter(|at| text.is_char_boundary(*at)).step_by(7) {
+            let (before, after) = text.split_at(at);
+            let without: String = before.chars().chain(after.chars().skip(1)).collect();
+            for text in [before.to_owned(), format!("{before}{{{after}"), without] {
+                match TestFile::parse("t.yml", &text, &ReadOptions::default()) {
+                    Ok(file) => {
+                        for test in &file.tests {
+                            let failures = run(&file, test, std::slice::from_ref(&rules));
+                            failures.iter().for_each(|failure| drop(failure.to_string()));
+                        }
+                    }
+                    Err(errors) => assert!(errors.iter().all(|error| error.line > 0), "{errors:?}"),
+                }
+            }
+        }
+    }
+}
