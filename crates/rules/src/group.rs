@@ -1,10 +1,11 @@
 //! A group at work: its rules run one after the other, and each sees what the ones before it wrote.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use paramedic_gotmpl::QueryFn;
-use paramedic_model::{Labels, METRIC_NAME, Series, TimeMs, stale_nan};
+use paramedic_model::{Histogram, Labels, METRIC_NAME, Series, TimeMs, stale_nan};
 use paramedic_promql::{Element, EvalOptions, Origins, Plan, SelectorCache, Source, Value, parse};
 
 use crate::alert::{Alert, AlertEvent, Alerts, Evaluation};
@@ -14,7 +15,7 @@ use crate::schedule::Schedule;
 
 /// Where a round reads samples and writes its own.
 ///
-/// Two methods and no supertrait, so that a caller wraps its window in two lines.
+/// Few methods and no supertrait, so that a caller wraps its window in a few lines.
 pub trait Store {
     /// What expressions read. What was appended before is in it.
     fn source(&self) -> &dyn Source;
@@ -25,6 +26,20 @@ pub trait Store {
     ///
     /// Why some were not taken; the rule is then unhealthy, its alerts stand.
     fn append(&mut self, at: TimeMs, series: &[Series]) -> Result<(), String>;
+
+    /// Takes the native histograms that a recording rule yields, all of them at `at`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::append`]; a store that does not say how refuses them.
+    fn append_histograms(
+        &mut self,
+        at: TimeMs,
+        series: &[(Labels, Arc<Histogram>)],
+    ) -> Result<(), String> {
+        let _ = (at, series);
+        Err("native histograms that rules yield are not kept here".to_owned())
+    }
 }
 
 /// What is the same for all evaluations of a configuration.
@@ -358,15 +373,23 @@ impl RuleState {
         let source = store.source();
         let (result, warnings) = instant(self.rule.expr(), source, sample_at, context, selectors)?;
         self.warnings = warnings;
+        let mut histograms = Vec::new();
         let mut series = match &self.rule {
             Rule::Alert(rule) => {
+                // Templates know no histogram, as yet: rather nothing than half of it.
+                numbers_only(&result)?;
                 let evaluation = Evaluation { source, at, context, position, limit, has_address };
                 self.alerts.evaluate(rule, result, &evaluation, events)?;
                 if self.restored { self.alerts.series() } else { Vec::new() }
             }
-            Rule::Record(rule) => record(rule, result, limit)?,
+            Rule::Record(rule) => {
+                let (numbers, others) = record(rule, result, limit)?;
+                histograms = others;
+                numbers
+            }
         };
-        let now: BTreeSet<Labels> = series.iter().map(|series| series.labels.clone()).collect();
+        let mut now: BTreeSet<Labels> = series.iter().map(|series| series.labels.clone()).collect();
+        now.extend(histograms.iter().map(|(labels, _)| labels.clone()));
         series.extend(self.written.difference(&now).cloned().map(ended));
         self.written = now;
         if !series.is_empty() {
@@ -375,7 +398,12 @@ impl RuleState {
             selectors.changed(names.collect::<BTreeSet<_>>());
             appended.map_err(RuleFailure)?;
         }
-        Ok(series.len())
+        if !histograms.is_empty() {
+            let appended = store.append_histograms(sample_at, &histograms);
+            selectors.changed([self.rule.name()]);
+            appended.map_err(RuleFailure)?;
+        }
+        Ok(series.len() + histograms.len())
     }
 }
 
@@ -398,10 +426,6 @@ fn instant(
         .map_err(|error| RuleFailure(error.to_string()))?;
     let warnings = evaluation.annotations.iter().map(ToString::to_string).collect();
     match evaluation.value {
-        // A series of a rule is a number, as yet: rather nothing than half of it.
-        Value::Vector(elements) if elements.iter().any(|element| element.histogram.is_some()) => {
-            Err(RuleFailure("rule result is a native histogram, not supported yet".to_owned()))
-        }
         Value::Vector(elements) => Ok((elements, warnings)),
         Value::Scalar(value) => {
             let labels = Labels::empty();
@@ -410,6 +434,14 @@ fn instant(
         Value::String(_) | Value::Matrix(_) => {
             Err(RuleFailure("rule result is not a vector or scalar".to_owned()))
         }
+    }
+}
+
+/// Fails where an element is a native histogram.
+fn numbers_only(elements: &[Element]) -> Result<(), RuleFailure> {
+    match elements.iter().any(|element| element.histogram.is_some()) {
+        true => Err(RuleFailure("the result is a native histogram, which has no value".to_owned())),
+        false => Ok(()),
     }
 }
 
@@ -426,6 +458,7 @@ pub(crate) fn template_query<'q>(
         let mut selectors = SelectorCache::default();
         let (elements, _) =
             instant(&plan, source, at, context, &mut selectors).map_err(|error| error.0)?;
+        numbers_only(&elements).map_err(|error| error.0)?;
         let series = |element: Element| Series { labels: element.labels, value: element.value };
         Ok(elements.into_iter().map(series).collect())
     };
@@ -434,14 +467,16 @@ pub(crate) fn template_query<'q>(
     query
 }
 
-/// The series that a recording rule yields.
+type HistogramSeries = (Labels, Arc<Histogram>);
+
+/// The series that a recording rule yields: numbers and native histograms.
 fn record(
     rule: &RecordingRule,
     result: Vec<Element>,
     limit: Option<usize>,
-) -> Result<Vec<Series>, RuleFailure> {
+) -> Result<(Vec<Series>, Vec<HistogramSeries>), RuleFailure> {
     let mut seen = BTreeSet::new();
-    let mut series = Vec::with_capacity(result.len());
+    let (mut series, mut histograms) = (Vec::with_capacity(result.len()), Vec::new());
     for element in result {
         let mut labels = element.labels.to_builder();
         labels.set(METRIC_NAME, &rule.name);
@@ -455,13 +490,16 @@ fn record(
                     .to_owned(),
             ));
         }
-        series.push(Series { labels, value: element.value });
+        match element.histogram {
+            Some(histogram) => histograms.push((labels, histogram)),
+            None => series.push(Series { labels, value: element.value }),
+        }
     }
+    let count = seen.len();
     match limit {
-        Some(limit) if series.len() > limit => {
-            let count = series.len();
+        Some(limit) if count > limit => {
             Err(RuleFailure(format!("exceeded limit of {limit} with {count} series")))
         }
-        _ => Ok(series),
+        _ => Ok((series, histograms)),
     }
 }

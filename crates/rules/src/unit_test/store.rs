@@ -240,6 +240,19 @@ impl Store for TestSamples {
         }
         outcome
     }
+
+    fn append_histograms(
+        &mut self,
+        at: TimeMs,
+        series: &[(Labels, Arc<Histogram>)],
+    ) -> Result<(), String> {
+        let put = |(labels, histogram): &(Labels, Arc<Histogram>)| {
+            self.put_histogram(labels, at, histogram)
+        };
+        // Every one is tried: one that fails takes no other with it.
+        let outcomes: Vec<Result<(), String>> = series.iter().map(put).collect();
+        outcomes.into_iter().collect()
+    }
 }
 
 #[cfg(test)]
