@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use paramedic_journal::GroupRow;
-use paramedic_model::{Labels, Series, TimeMs};
+use paramedic_model::{Histogram, Labels, Series, TimeMs};
 use paramedic_promql::{EvalOptions, Source};
 use paramedic_rules::{Alert, AlertEvent, Change, Context, Group, Health, State, Store};
 use paramedic_samples::{Commit, Window};
@@ -256,6 +256,22 @@ impl Store for Rows<'_> {
 
     fn append(&mut self, at: TimeMs, series: &[Series]) -> Result<(), String> {
         let Commit { rejected, unlogged, .. } = self.0.append(at, series);
+        if let Some(error) = unlogged {
+            tracing::error!("{error}");
+        }
+        if rejected.total() == 0 { Ok(()) } else { Err(rejected.to_string()) }
+    }
+
+    fn append_histograms(
+        &mut self,
+        at: TimeMs,
+        series: &[(Labels, Arc<Histogram>)],
+    ) -> Result<(), String> {
+        let mut all = Commit::default();
+        for (labels, histogram) in series {
+            all.merge(self.0.append_histograms(labels, &[(at, histogram.clone())]));
+        }
+        let Commit { rejected, unlogged, .. } = all;
         if let Some(error) = unlogged {
             tracing::error!("{error}");
         }
