@@ -10,9 +10,9 @@ use paramedic_journal::{Batch, Event as Record, Journal, JournalError};
 use paramedic_model::{Clock, IncidentId, Labels, Redactor, TimeMs};
 use paramedic_promql::EvalOptions;
 use paramedic_samples::{LogError, Rejected, Window, WindowOptions};
-use paramedic_scrape::{Target, collect_forever};
+use paramedic_scrape::{Pool, Target};
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
 use crate::Freeze;
 use crate::alerts::{Alerts, Fired};
@@ -84,6 +84,10 @@ pub struct Engine {
     pub(crate) redactor: Redactor,
     pub(crate) systems: Systems,
     pub(crate) targets: BTreeMap<String, Arc<Target>>,
+    /// The loop of each target.
+    pub(crate) loops: BTreeMap<String, AbortHandle>,
+    /// What the discovery of each job said last.
+    pub(crate) pools: BTreeMap<Arc<str>, Pool>,
     /// Targets that have not been collected since the start. Until then the window cannot speak.
     pub(crate) awaited: BTreeSet<String>,
     /// When the newest collection of each target that has ended began.
@@ -172,6 +176,8 @@ impl Engine {
             systems: setup.systems,
             awaited: setup.targets.iter().map(|target| target.id()).collect(),
             targets: setup.targets.into_iter().map(|target| (target.id(), target)).collect(),
+            loops: BTreeMap::new(),
+            pools: BTreeMap::new(),
             read_at: BTreeMap::new(),
             window,
             ingest: IngestVitals::default(),
@@ -196,7 +202,9 @@ impl Engine {
     }
 
     async fn run(mut self, mut inputs: mpsc::Receiver<Input>) -> Result<(), EngineError> {
-        self.collect();
+        for target in self.targets.values().cloned().collect::<Vec<_>>() {
+            self.collect(target);
+        }
         self.turn(None)?;
         loop {
             let now = self.clock.now();
@@ -215,30 +223,6 @@ impl Engine {
             };
             while self.workers.try_join_next().is_some() {}
             self.turn(input)?;
-        }
-    }
-
-    /// Starts the loop of every target.
-    fn collect(&mut self) {
-        for target in self.targets.values().cloned() {
-            let (sink, mut scraped) = mpsc::channel(1);
-            let (clock, inputs) = (self.clock.clone(), self.inputs.clone());
-            self.workers.spawn(async move {
-                let forward = async {
-                    while let Some(scraped) = scraped.recv().await {
-                        let Some(inputs) = inputs.upgrade() else { return };
-                        if inputs.send(Input::Scraped(scraped)).await.is_err() {
-                            return;
-                        }
-                    }
-                };
-                // In this order, because without one tokio rolls dice, and drills must not.
-                tokio::select! {
-                    biased;
-                    _ = collect_forever(target, clock, sink) => {}
-                    () = forward => {}
-                }
-            });
         }
     }
 
@@ -276,6 +260,7 @@ impl Engine {
                     self.batch.groups.extend(self.alerts.waits(now));
                 }
             }
+            Some(Input::Discovered(pool)) => self.take_pool(pool, now),
             Some(Input::Written(series, reply)) => {
                 let commit = self.append(&series, now);
                 self.write()?;
@@ -589,6 +574,11 @@ impl Engine {
     /// The systems under care.
     pub fn systems(&self) -> &Systems {
         &self.systems
+    }
+
+    /// What the discovery of each job of `scrape_configs` said last.
+    pub fn pools(&self) -> &BTreeMap<Arc<str>, Pool> {
+        &self.pools
     }
 
     /// The targets, by their id `job/instance`.

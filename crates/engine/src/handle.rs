@@ -2,8 +2,8 @@ use paramedic_incident::{Fresh, Input as IncidentInput};
 use paramedic_model::IncidentId;
 use paramedic_promql::EvalOptions;
 use paramedic_samples::{Commit, Snapshot};
-use paramedic_scrape::Scraped;
 use paramedic_scrape::remote_write::WrittenSeries;
+use paramedic_scrape::{Pool, Scraped};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::Engine;
@@ -12,6 +12,8 @@ use crate::Engine;
 pub(crate) enum Input {
     /// A target was collected.
     Scraped(Scraped),
+    /// The targets of a job are others.
+    Discovered(Pool),
     /// Somebody sent samples.
     Written(Vec<WrittenSeries>, oneshot::Sender<Commit>),
     /// A worker is done.
@@ -114,6 +116,16 @@ impl Handle {
         let (reply, answer) = oneshot::channel();
         self.inputs.send(Input::Written(series, reply)).await.map_err(|_| Stopped)?;
         answer.await.map_err(|_| Stopped)
+    }
+
+    /// Collects these targets of a job from now on, and no others of it: the series of those that
+    /// are gone end.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`].
+    pub async fn discovered(&self, pool: Pool) -> Result<(), Stopped> {
+        self.inputs.send(Input::Discovered(pool)).await.map_err(|_| Stopped)
     }
 
     /// The samples as they are now, and the settings of expressions: an evaluation on them holds up

@@ -1,19 +1,100 @@
 //! The intake of samples: what targets yielded and what somebody sent, committed to the window.
 //!
+//! Targets come and go as discovery says: each has a loop of its own, and its series end with it.
+//!
 //! What goes wrong with a target is said once, and again when it changes in kind: a target may be
 //! away, or may yield too much, for days.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use paramedic_model::TimeMs;
 use paramedic_samples::{Commit, LogError, Rejected, TargetId, Window};
-use paramedic_scrape::Scraped;
 use paramedic_scrape::remote_write::WrittenSeries;
+use paramedic_scrape::{Pool, Scraped, Target, collect_forever};
+use tokio::sync::mpsc;
 
 use crate::Engine;
+use crate::handle::Input;
 
 impl Engine {
+    /// Starts the loop of a target.
+    pub(crate) fn collect(&mut self, target: Arc<Target>) {
+        let id = target.id();
+        let (sink, mut scraped) = mpsc::channel(1);
+        let (clock, inputs) = (self.clock.clone(), self.inputs.clone());
+        let running = self.workers.spawn(async move {
+            let forward = async {
+                while let Some(scraped) = scraped.recv().await {
+                    let Some(inputs) = inputs.upgrade() else { return };
+                    if inputs.send(Input::Scraped(scraped)).await.is_err() {
+                        return;
+                    }
+                }
+            };
+            // In this order, because without one tokio rolls dice, and drills must not.
+            tokio::select! {
+                biased;
+                _ = collect_forever(target, clock, sink) => {}
+                () = forward => {}
+            }
+        });
+        self.loops.insert(id, running);
+    }
+
+    /// Ends the loops of targets that are gone, and their series; starts those of new ones. One that
+    /// is scraped as before goes on undisturbed.
+    pub(crate) fn take_pool(&mut self, pool: Pool, now: TimeMs) {
+        let of_pool = |target: &Target| {
+            target.discovered.as_ref().is_some_and(|discovered| discovered.pool == pool.name)
+        };
+        let mut found: BTreeMap<_, _> =
+            pool.targets.iter().map(|target| (target.id(), target.clone())).collect();
+        let known: Vec<_> = self.targets.iter().filter(|(_, target)| of_pool(target)).collect();
+        let known: Vec<_> = known.into_iter().map(|(id, t)| (id.clone(), t.clone())).collect();
+        for (id, target) in known {
+            match found.get(&id) {
+                Some(now_there) if now_there.is_same(&target) => _ = found.remove(&id),
+                Some(_) => self.stop_loop(&id),
+                None => self.retire(&id, now),
+            }
+        }
+        for (id, target) in found {
+            self.targets.insert(id, target.clone());
+            self.collect(target);
+        }
+        self.pools.insert(pool.name.clone(), pool);
+    }
+
+    fn stop_loop(&mut self, id: &str) {
+        if let Some(running) = self.loops.remove(id) {
+            running.abort();
+        }
+    }
+
+    /// Forgets a target that is gone, and ends its series.
+    fn retire(&mut self, id: &str, now: TimeMs) {
+        self.stop_loop(id);
+        self.targets.remove(id);
+        self.awaited.remove(id);
+        self.failures.remove(id);
+        self.refused.remove(id);
+        // After its newest samples, so that the end is theirs.
+        let after = |newest: TimeMs| now.max(TimeMs(newest.0 + 1));
+        let at = self.read_at.remove(id).map_or(now, after);
+        let commit = self.window.retire_target(&TargetId::from(id), at);
+        self.alerts.changed(&commit.changed, at);
+        self.tell_unlogged(commit.unlogged);
+        tracing::info!(target = id, "is no target any more");
+    }
+
     /// Commits what a target yielded. A collection that began before one that is taken in already
     /// is no news: it hung, and the target was read anew meanwhile.
     pub(crate) fn take_in(&mut self, scraped: Scraped) {
+        // It was retired while this was on its way.
+        if !self.targets.contains_key(&scraped.target) {
+            return;
+        }
         let newest = self.read_at.entry(scraped.target.clone()).or_insert(TimeMs(i64::MIN));
         if scraped.at <= *newest {
             return;

@@ -30,6 +30,7 @@ pub struct HttpClient {
     tls: Option<TlsSettings>,
     auth: Option<Auth>,
     deadline: Duration,
+    body_bytes_max: usize,
 }
 
 /// The credentials of a client.
@@ -44,6 +45,13 @@ pub enum Auth {
     },
     /// A bearer token.
     Bearer(Secret),
+    /// Credentials of another scheme.
+    Other {
+        /// The scheme, as it stands in the header.
+        scheme: String,
+        /// What follows it.
+        credentials: Secret,
+    },
 }
 
 /// A path of literal segments and a query, safe by construction: no segment can reach another.
@@ -270,7 +278,9 @@ impl HttpClient {
         let address = Address::parse(&address).map_err(|_| error("write a host and a port"))?;
         match &auth {
             Some(Auth::Basic { user: _, password }) => environment.redactor.add(password),
-            Some(Auth::Bearer(token)) => environment.redactor.add(token),
+            Some(Auth::Bearer(token) | Auth::Other { credentials: token, .. }) => {
+                environment.redactor.add(token);
+            }
             None => {}
         }
         Ok(Self {
@@ -281,6 +291,7 @@ impl HttpClient {
             tls: secure.then_some(tls),
             auth,
             deadline: DEFAULT_DEADLINE,
+            body_bytes_max: BODY_BYTES_MAX,
         })
     }
 
@@ -288,6 +299,13 @@ impl HttpClient {
     #[must_use]
     pub fn with_deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
+        self
+    }
+
+    /// This client with another limit on the bytes of a body, which is 16 MiB otherwise.
+    #[must_use]
+    pub fn with_body_limit(mut self, bytes: usize) -> Self {
+        self.body_bytes_max = bytes;
         self
     }
 
@@ -337,9 +355,10 @@ impl HttpClient {
         let answer = async {
             let response = sender.send_request(request).await.map_err(|e| broken(&e))?;
             let (head, body) = response.into_parts();
-            let body = Limited::new(body, BODY_BYTES_MAX).collect().await.map_err(|error| {
+            let limit = self.body_bytes_max;
+            let body = Limited::new(body, limit).collect().await.map_err(|error| {
                 if error.is::<http_body_util::LengthLimitError>() {
-                    ProbeError::answer(target, format!("a body above {BODY_BYTES_MAX} bytes"))
+                    ProbeError::answer(target, format!("a body above {limit} bytes"))
                 } else {
                     broken(error.as_ref())
                 }
@@ -375,6 +394,9 @@ impl HttpClient {
                     format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair))
                 }
                 Auth::Bearer(token) => format!("Bearer {}", token.expose()),
+                Auth::Other { scheme, credentials } => {
+                    format!("{scheme} {}", credentials.expose())
+                }
             };
             let mut value = HeaderValue::from_str(&text)
                 .map_err(|_| ProbeError::unable("the credentials hold a line break"))?;

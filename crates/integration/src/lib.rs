@@ -46,5 +46,5 @@ pub use simulator::{
     Ending, Fault, Recorded, Simulator, SimulatorEnvironment, SimulatorFactory, UnknownFault,
     serve_http,
 };
-pub use tls::{TlsSettings, TlsTrust};
+pub use tls::{TlsOptions, TlsSettings, TlsTrust};
 pub use transport::{Address, AddressError, BoxStream, Stream, TcpTransport, Transport};

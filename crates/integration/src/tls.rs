@@ -8,11 +8,12 @@ use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
 };
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use sha2::{Digest, Sha256};
 use tokio_rustls::TlsConnector;
 
 use paramedic_catalog::{Setting, SettingKind, Settings};
+use paramedic_model::Secret;
 
 use crate::{BoxStream, SettingsError};
 
@@ -53,10 +54,32 @@ impl TlsTrust {
     }
 }
 
+/// All that a client may say of TLS.
+#[derive(Debug, Clone)]
+pub struct TlsOptions {
+    /// Whom it believes.
+    pub trust: TlsTrust,
+    /// The certificates that it shows and their key, as PEM texts.
+    pub identity: Option<(String, Secret)>,
+    /// The name that the server's certificate must carry, where it is not the host's.
+    pub server_name: Option<String>,
+    /// Whether TLS 1.2 is refused.
+    pub only_1_3: bool,
+}
+
 /// How a client secures its streams.
 #[derive(Clone)]
 pub struct TlsSettings {
     config: Arc<ClientConfig>,
+    server_name: Option<String>,
+}
+
+/// Without keys and certificates.
+impl std::fmt::Debug for TlsSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let shown = &mut f.debug_struct("TlsSettings");
+        shown.field("server_name", &self.server_name).finish_non_exhaustive()
+    }
 }
 
 impl TlsSettings {
@@ -66,9 +89,20 @@ impl TlsSettings {
     ///
     /// Authorities that are no PEM certificates.
     pub fn new(setting: &str, trust: &TlsTrust) -> Result<Self, SettingsError> {
+        let trust = trust.clone();
+        let options = TlsOptions { trust, identity: None, server_name: None, only_1_3: false };
+        Self::with(setting, &options)
+    }
+
+    /// Settings as `options` say, which are given in the key `setting`.
+    ///
+    /// # Errors
+    ///
+    /// Authorities, certificates or a key that are no PEM or do not fit together.
+    pub fn with(setting: &str, options: &TlsOptions) -> Result<Self, SettingsError> {
         let provider = Arc::new(ring::default_provider());
         let error = |reason: String| SettingsError::new(setting, reason);
-        let verifier: Arc<dyn ServerCertVerifier> = match trust {
+        let verifier: Arc<dyn ServerCertVerifier> = match &options.trust {
             TlsTrust::Authorities(pem) => {
                 let mut roots = RootCertStore::empty();
                 for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
@@ -82,13 +116,27 @@ impl TlsSettings {
             TlsTrust::Pin(pin) => Arc::new(Unnamed { pin: Some(*pin), provider: provider.clone() }),
             TlsTrust::Anyone => Arc::new(Unnamed { pin: None, provider: provider.clone() }),
         };
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
+        let versions: &[_] = match options.only_1_3 {
+            true => &[&rustls::version::TLS13],
+            false => rustls::ALL_VERSIONS,
+        };
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(versions)
             .map_err(|e| error(e.to_string()))?
             .dangerous()
-            .with_custom_certificate_verifier(verifier)
-            .with_no_client_auth();
-        Ok(Self { config: Arc::new(config) })
+            .with_custom_certificate_verifier(verifier);
+        let config = match &options.identity {
+            None => builder.with_no_client_auth(),
+            Some((certificates, key)) => {
+                let chain = CertificateDer::pem_slice_iter(certificates.as_bytes());
+                let chain: Vec<_> =
+                    chain.collect::<Result<_, _>>().map_err(|e| error(format!("no PEM: {e}")))?;
+                let key = PrivateKeyDer::from_pem_slice(key.expose().as_bytes())
+                    .map_err(|e| error(format!("the key is no PEM: {e}")))?;
+                builder.with_client_auth_cert(chain, key).map_err(|e| error(e.to_string()))?
+            }
+        };
+        Ok(Self { config: Arc::new(config), server_name: options.server_name.clone() })
     }
 
     /// The setting `tls` of every kind whose systems may stand behind https.
@@ -170,6 +218,7 @@ impl TlsSettings {
         host: &str,
         stream: BoxStream,
     ) -> io::Result<(BoxStream, Option<Vec<u8>>)> {
+        let host = self.server_name.as_deref().unwrap_or(host);
         let name = ServerName::try_from(host.to_owned())
             .map_err(|_| io::Error::other(format!("{host:?} is no name for a certificate")))?;
         let stream = TlsConnector::from(self.config.clone()).connect(name, stream).await?;

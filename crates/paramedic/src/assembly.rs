@@ -6,17 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use paramedic_engine::{Pages, Setup, Systems, Watched};
-use paramedic_integration::{
-    Environment, HttpClient, Integration, SettingsError, System, TlsSettings, TlsTrust, UrlPath,
-};
+use paramedic_engine::{Handle, Pages, Setup, Systems, Watched};
+use paramedic_integration::{Environment, Integration, System};
 use paramedic_journal::Journal;
-use paramedic_model::SystemName;
+use paramedic_model::{SystemName, TimeMs};
 use paramedic_rules::{Group, GroupDefaults, Rule, RuleFile};
 use paramedic_runbook::Runbook;
-use paramedic_scrape::{HttpCollector, Target};
+use paramedic_scrape::{Discovery, Job, Target};
 
-use crate::config::{Config, HttpScrape, Scheme, SystemConfig};
+use crate::config::{Config, SystemConfig};
 use crate::kinds;
 
 /// The rules and pages of a configuration, without a mistake.
@@ -112,6 +110,19 @@ pub fn load(config: &Config) -> Result<Loaded, LoadErrors> {
     }
 }
 
+/// The groups of the rules that were read, which start at `now`.
+pub fn groups(config: &Config, loaded: &Loaded, now: TimeMs) -> Vec<Group> {
+    let defaults = GroupDefaults {
+        interval: config.global.evaluation_interval,
+        query_offset: config.global.rule_query_offset,
+    };
+    let groups = loaded.files.iter().flat_map(|file| {
+        let group = |spec| Group::new(&file.path, spec, &defaults, now);
+        file.groups.iter().map(group).collect::<Vec<_>>()
+    });
+    groups.collect()
+}
+
 /// Everything that an engine starts from.
 ///
 /// # Errors
@@ -123,13 +134,7 @@ pub fn setup(
     environment: &Environment,
     journal: Box<dyn Journal>,
 ) -> anyhow::Result<Setup> {
-    let now = environment.clock.now();
-    let defaults =
-        GroupDefaults { interval: config.global.evaluation_interval, ..GroupDefaults::default() };
-    let groups = loaded.files.iter().flat_map(|file| {
-        let group = |spec| Group::new(&file.path, spec, &defaults, now);
-        file.groups.iter().map(group).collect::<Vec<_>>()
-    });
+    let groups = groups(config, &loaded, environment.clock.now());
     let (mut watched, mut targets) = (Vec::new(), Vec::new());
     for system in &config.systems {
         let opened = open(system, environment);
@@ -137,10 +142,8 @@ pub fn setup(
         watched.push(system);
         targets.extend(target.map(Arc::new));
     }
-    for scrape in &config.scrapes {
-        let target = http_target(scrape, environment);
-        let target = target.with_context(|| format!("job `{}`", scrape.job))?;
-        targets.push(Arc::new(target));
+    for mut discovery in discoveries(config, environment) {
+        targets.extend(discovery.at_once().targets);
     }
     let kinds = config.systems.iter().filter_map(|system| kinds::kind(&system.kind));
     let mut versions: Vec<_> = kinds
@@ -155,7 +158,7 @@ pub fn setup(
         redactor: environment.redactor.clone(),
         targets,
         systems: Systems::new(watched),
-        groups: groups.collect(),
+        groups,
         external_labels: config.global.external_labels.iter().collect(),
         external_url: format!("http://{}", config.server.listen),
         pages: loaded.pages,
@@ -191,6 +194,7 @@ fn open(
         interval: config.interval,
         timeout: config.timeout,
         collector: Arc::from(collector),
+        discovered: None,
     });
     let watched = Watched {
         name,
@@ -204,25 +208,16 @@ fn open(
     Ok((watched, target))
 }
 
-/// The target of a job in `scrape_configs`.
-fn http_target(scrape: &HttpScrape, environment: &Environment) -> anyhow::Result<Target> {
-    let scheme = match scrape.scheme {
-        Scheme::Http => "http",
-        Scheme::Https => "https",
-    };
-    // Never used where the scheme is http.
-    let trust = scrape.trust.clone().unwrap_or(TlsTrust::Anyone);
-    let tls = TlsSettings::new("tls_config", &trust)?;
-    let url = format!("{scheme}://{}", scrape.address);
-    let client = HttpClient::new("targets", &url, tls, scrape.auth.clone(), environment)?;
-    let path = UrlPath::given(&scrape.path)
-        .map_err(|error| SettingsError::new("metrics_path", error.to_string()))?;
-    Ok(Target {
-        job: scrape.job.clone(),
-        instance: scrape.address.to_string(),
-        labels: scrape.labels.clone(),
-        interval: scrape.interval,
-        timeout: scrape.timeout,
-        collector: Arc::new(HttpCollector::new(client.with_deadline(scrape.timeout), path)),
-    })
+/// What finds the targets of each job.
+pub fn discoveries(config: &Config, environment: &Environment) -> Vec<Discovery> {
+    let discovery = |job: &Arc<Job>| Discovery::new(job.clone(), environment.clone());
+    config.jobs.iter().map(discovery).collect()
+}
+
+/// Tells the engine of the targets of a job, and again whenever there are others, until it stops.
+pub async fn discover(mut discovery: Discovery, engine: Handle) {
+    let mut pool = discovery.at_once();
+    while engine.discovered(pool.clone()).await.is_ok() {
+        pool = discovery.next(&pool).await;
+    }
 }

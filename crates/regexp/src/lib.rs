@@ -71,6 +71,20 @@ impl Anchored {
         self.regex.is_match(text)
     }
 
+    /// `text` with what matches replaced by the expanded `template`: all of it, but for patterns such
+    /// as `a)|(b`, whose ends are anchored one by one.
+    pub fn replace_all(&self, text: &str, template: &str) -> String {
+        let mut out = String::new();
+        let mut copied = 0;
+        for captures in self.regex.captures_iter(text) {
+            let Some(found) = captures.get(0) else { continue };
+            out.push_str(&text[copied..found.start()]);
+            expand(&captures, template, &mut out);
+            copied = found.end();
+        }
+        out + &text[copied..]
+    }
+
     /// The groups, where all of `text` matches.
     pub fn captures<'t>(&self, text: &'t str) -> Option<Captures<'t>> {
         self.regex.captures(text)

@@ -61,9 +61,10 @@ impl Rule {
             Action::LabelMap => {
                 let before = labels.clone().build();
                 for (name, value) in before.iter() {
-                    let Some(captures) = self.regex.captures(name) else { continue };
-                    let mut mapped = String::new();
-                    expand(&captures, &self.replacement, &mut mapped);
+                    if !self.regex.is_match(name) {
+                        continue;
+                    }
+                    let mapped = self.regex.replace_all(name, &self.replacement);
                     // A label must have a name.
                     if !mapped.is_empty() {
                         labels.set(&mapped, value);

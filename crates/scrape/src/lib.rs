@@ -1,15 +1,33 @@
 //! Targets, and the loop that collects each of them.
 //!
+//! ```text
+//! Job --discovery--> groups --plan (relabelling)--> targets --collect_forever--> Scraped
+//! ```
+//!
 //! [`collect_forever`] runs one target: collect, label, send, sleep. What it sends always says
 //! whether the target could be looked at: a failure is `up 0` and a reason, never a gap.
+//! [`Discovery`] finds the targets of a job and says when others are there.
 //! [`remote_write`] reads what another Prometheus sends.
 //!
-//! Not here: where samples are kept, and what they mean.
+//! Not here: where samples are kept, what they mean, and how a configuration is written.
 
+mod admit;
+mod discovery;
+mod groups;
 mod http;
+mod job;
 mod list;
+mod plan;
 pub mod remote_write;
 mod target;
 
+pub use admit::Admission;
+pub use discovery::{Discovery, Pool};
+pub use groups::{find_files, read_groups};
 pub use http::HttpCollector;
-pub use target::{Last, Scraped, Target, TargetError, collect_forever, collect_once};
+pub use job::{
+    Alerting, Alertmanager, ClientOptions, FileSource, HttpSource, Job, Limits, Sources,
+    TargetGroup,
+};
+pub use plan::{Plan, Planned, plan};
+pub use target::{Discovered, Last, Scraped, Target, TargetError, collect_forever, collect_once};

@@ -6,7 +6,11 @@ use paramedic_model::{Labels, LabelsBuilder, Run, SeriesList, is_same_list};
 
 /// The labels that every series of a target gets.
 #[derive(Debug)]
-pub(crate) struct TargetLabels(Labels);
+pub(crate) struct TargetLabels {
+    labels: Labels,
+    /// Whether a label of a series by such a name is renamed even where its value is the same.
+    renames_equal: bool,
+}
 
 impl TargetLabels {
     /// `job`, `instance` and others, which go before those two.
@@ -14,17 +18,40 @@ impl TargetLabels {
         let mut builder = LabelsBuilder::default();
         builder.set("job", job).set("instance", instance);
         others.iter().for_each(|(name, value)| _ = builder.set(name, value));
-        Self(builder.build())
+        Self { labels: builder.build(), renames_equal: false }
+    }
+
+    /// All the labels of a target that was discovered.
+    pub fn discovered(labels: Labels) -> Self {
+        Self { labels, renames_equal: true }
     }
 
     /// `labels` with these. Where a series brings one of its own by such a name, it is kept as
     /// `exported_<name>`, as Prometheus does.
     pub fn add_to(&self, labels: &Labels) -> Labels {
         let mut builder = labels.to_builder();
-        for (name, value) in self.0.iter() {
-            if let Some(theirs) = labels.get(name).filter(|theirs| *theirs != value) {
-                builder.set(&format!("exported_{name}"), theirs);
+        let mut theirs = Vec::new();
+        for (name, value) in self.labels.iter() {
+            let conflict = labels.get(name).filter(|their| self.renames_equal || *their != value);
+            theirs.extend(conflict.map(|their| (name, their)));
+            builder.set(name, value);
+        }
+        // From the shortest name on, so that `exported_job` makes way for `job`.
+        theirs.sort_by_key(|(name, _)| name.len());
+        for (name, value) in theirs {
+            let mut name = format!("exported_{name}");
+            while builder.get(&name).is_some() {
+                name.insert_str(0, "exported_");
             }
+            builder.set(&name, value);
+        }
+        builder.build()
+    }
+
+    /// `labels` with those of these that it does not have.
+    pub fn add_missing_to(&self, labels: &Labels) -> Labels {
+        let mut builder = labels.to_builder();
+        for (name, value) in self.labels.iter().filter(|(name, _)| labels.get(name).is_none()) {
             builder.set(name, value);
         }
         builder.build()
@@ -36,6 +63,8 @@ impl TargetLabels {
 pub(crate) struct TargetList {
     target: Arc<TargetLabels>,
     collected: Arc<dyn SeriesList>,
+    /// Whether what was collected has the target's labels already.
+    is_labelled: bool,
     own: Vec<Labels>,
     previous: Weak<TargetList>,
 }
@@ -45,14 +74,27 @@ impl TargetList {
     pub fn next(
         last: Option<&Arc<TargetList>>,
         target: &Arc<TargetLabels>,
-        collected: Arc<dyn SeriesList>,
+        (collected, is_labelled): (Arc<dyn SeriesList>, bool),
         own: Vec<Labels>,
     ) -> Arc<TargetList> {
         let same = last.filter(|last| is_same_list(&last.collected, &collected) && last.own == own);
         same.cloned().unwrap_or_else(|| {
             let previous = last.map_or_else(Weak::new, Arc::downgrade);
-            Arc::new(TargetList { target: target.clone(), collected, own, previous })
+            let target = target.clone();
+            Arc::new(TargetList { target, collected, is_labelled, own, previous })
         })
+    }
+}
+
+impl TargetList {
+    /// How many of `collected` are not known to have been collected last time.
+    pub fn count_new(last: Option<&Arc<TargetList>>, collected: &Arc<dyn SeriesList>) -> usize {
+        let Some(last) = last else { return collected.len() };
+        if is_same_list(&last.collected, collected) {
+            return 0;
+        }
+        let runs = collected.runs_of(&last.collected);
+        collected.len() - runs.iter().map(|run| run.len as usize).sum::<usize>()
     }
 }
 
@@ -64,6 +106,7 @@ impl SeriesList for TargetList {
     fn labels(&self, index: usize) -> Labels {
         match index.checked_sub(self.collected.len()) {
             Some(own) => self.target.add_to(&self.own[own]),
+            None if self.is_labelled => self.collected.labels(index),
             None => self.target.add_to(&self.collected.labels(index)),
         }
     }

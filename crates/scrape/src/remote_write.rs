@@ -1,4 +1,5 @@
-//! The body of a remote write 1.0 request: snappy around protobuf, read to series with samples.
+//! The body of a remote write request, 1.0 or 2.0: snappy around protobuf, read to series with
+//! samples.
 //!
 //! ```text
 //! body --snappy block--> protobuf `prometheus.WriteRequest` --check--> Written (series in, the rest named)
@@ -9,6 +10,8 @@
 //!
 //! Not here: HTTP, and where samples go.
 
+mod v2;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -17,6 +20,8 @@ use paramedic_model::{
     stale_nan,
 };
 use prost::Message as _;
+
+pub use v2::decode_v2;
 
 /// What one request brings.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -66,35 +71,45 @@ pub enum DecodeError {
 ///
 /// A body that is no such request. Series that are not valid are no error: see [`Written::invalid`].
 pub fn decode(body: &[u8], bytes_max: usize) -> Result<Written, DecodeError> {
+    let plain = plain(body, bytes_max)?;
+    let request = proto::WriteRequest::decode(plain.as_slice())
+        .map_err(|error| DecodeError::Protobuf(error.to_string()))?;
+    let mut written = Written::default();
+    for proto::TimeSeries { labels: sent, samples, histograms } in request.timeseries {
+        written.take(labels(&sent), samples, histograms);
+    }
+    Ok(written)
+}
+
+/// What was compressed.
+fn plain(body: &[u8], bytes_max: usize) -> Result<Vec<u8>, DecodeError> {
     let snappy = |error: snap::Error| DecodeError::Snappy(error.to_string());
     let bytes = snap::raw::decompress_len(body).map_err(snappy)?;
     if bytes > bytes_max {
         return Err(DecodeError::TooLarge { bytes, limit: bytes_max });
     }
-    let plain = snap::raw::Decoder::new().decompress_vec(body).map_err(snappy)?;
-    let request = proto::WriteRequest::decode(plain.as_slice())
-        .map_err(|error| DecodeError::Protobuf(error.to_string()))?;
-    let mut written = Written::default();
-    for series in request.timeseries {
-        written.take(series);
-    }
-    Ok(written)
+    snap::raw::Decoder::new().decompress_vec(body).map_err(snappy)
 }
 
 impl Written {
-    fn take(&mut self, series: proto::TimeSeries) {
-        let labels = match labels(&series.labels) {
+    fn take(
+        &mut self,
+        labels: Result<Labels, String>,
+        samples: Vec<proto::Sample>,
+        sent: Vec<proto::Histogram>,
+    ) {
+        let labels = match labels {
             Ok(labels) => labels,
             Err(reason) => {
-                let count = series.samples.len() + series.histograms.len();
+                let count = samples.len() + sent.len();
                 return self.refuse(count.max(1), reason);
             }
         };
         let number =
             |sample: proto::Sample| Sample { at: TimeMs(sample.timestamp), value: sample.value };
-        let mut samples: Vec<_> = series.samples.into_iter().map(number).collect();
-        let mut histograms = Vec::with_capacity(series.histograms.len());
-        for sent in series.histograms {
+        let mut samples: Vec<_> = samples.into_iter().map(number).collect();
+        let mut histograms = Vec::with_capacity(sent.len());
+        for sent in sent {
             let at = TimeMs(sent.timestamp);
             // A histogram whose sum is the staleness marker is nothing but that marker.
             if is_stale(sent.sum) {

@@ -5,6 +5,7 @@ use paramedic_integration::{Collected, Collection, Collector, Look, ProbeError};
 use paramedic_model::{Clock, Labels, METRIC_NAME, Series, SeriesList, TimeMs};
 use tokio::sync::mpsc;
 
+use crate::admit::{Admission, Admitted};
 use crate::list::{Sets, TargetLabels, TargetList};
 
 /// One thing that is collected.
@@ -21,6 +22,27 @@ pub struct Target {
     pub timeout: Duration,
     /// What collects.
     pub collector: Arc<dyn Collector>,
+    /// Where it comes from, where a job of `scrape_configs` discovered it.
+    pub discovered: Option<Discovered>,
+}
+
+/// What is known of a target that a job of `scrape_configs` discovered.
+#[derive(Debug, Clone)]
+pub struct Discovered {
+    /// The name of the job, which its `job` label need not be.
+    pub pool: Arc<str>,
+    /// The target's identity: unique among the targets of a process.
+    pub id: String,
+    /// What is scraped.
+    pub url: String,
+    /// Its labels before relabelling.
+    pub labels: Labels,
+    /// The labels of its samples, `job` and `instance` among them unless relabelling took them.
+    pub target_labels: Labels,
+    /// What is done with its series.
+    pub admission: Admission,
+    /// Why it is not scraped although it is there: its pool holds too many.
+    pub refused: Option<String>,
 }
 
 /// What the last collection of a target left, so that the next one says what is the same.
@@ -29,6 +51,7 @@ pub struct Last {
     labels: Option<Arc<TargetLabels>>,
     sets: Option<Arc<Sets>>,
     list: Option<Arc<TargetList>>,
+    admitted: Option<Arc<Admitted>>,
 }
 
 /// What one collection of one target yields, ready to be committed.
@@ -54,9 +77,27 @@ pub struct Scraped {
 pub struct TargetError;
 
 impl Target {
-    /// The identity of this target: `job/instance`.
+    /// The identity of this target: `job/instance`, unless several that were discovered share it.
     pub fn id(&self) -> String {
-        format!("{}/{}", self.job, self.instance)
+        match &self.discovered {
+            Some(discovered) => discovered.id.clone(),
+            None => format!("{}/{}", self.job, self.instance),
+        }
+    }
+
+    /// Whether `other` is scraped just as this one, so that a running loop may go on.
+    pub fn is_same(&self, other: &Target) -> bool {
+        let (Some(a), Some(b)) = (&self.discovered, &other.discovered) else { return false };
+        (a.pool == b.pool && a.url == b.url && a.labels == b.labels)
+            && (&a.target_labels, &a.refused) == (&b.target_labels, &b.refused)
+            && (self.interval, self.timeout) == (other.interval, other.timeout)
+    }
+
+    fn target_labels(&self) -> TargetLabels {
+        match &self.discovered {
+            Some(discovered) => TargetLabels::discovered(discovered.target_labels.clone()),
+            None => TargetLabels::new(&self.job, &self.instance, &self.labels),
+        }
     }
 }
 
@@ -76,7 +117,7 @@ async fn collect_at(target: &Target, at: TimeMs, last: &mut Last) -> Scraped {
         })),
     };
     let took = begun.elapsed();
-    let (list, mut values, failure): (Arc<dyn SeriesList>, _, _) = match collected {
+    let (list, values, mut failure): (Arc<dyn SeriesList>, _, _) = match collected {
         Collected::Listed(list, values) => (list, values, None),
         Collected::Sets(Collection { series, failure }) => {
             let split = |Series { labels, value }| (labels, value);
@@ -87,18 +128,39 @@ async fn collect_at(target: &Target, at: TimeMs, last: &mut Last) -> Scraped {
         }
     };
     let collected = list.len();
+    let labels = last.labels.get_or_insert_with(|| Arc::new(target.target_labels())).clone();
+    let admission = target.discovered.as_ref().map(|discovered| &discovered.admission);
+    let (list, mut values, is_labelled) = match admission.filter(|rules| !rules.is_plain()) {
+        None => (list, values, false),
+        Some(admission) => match admission.admit(&labels, list, last.admitted.as_ref()) {
+            Ok(admitted) => {
+                last.admitted = Some(admitted.clone());
+                let values = admitted.values(&values);
+                (admitted as Arc<dyn SeriesList>, values, true)
+            }
+            Err(reason) => {
+                failure = Some(ProbeError::answer(&target.instance, reason));
+                (Sets::next(None, Vec::new()) as Arc<dyn SeriesList>, Vec::new(), false)
+            }
+        },
+    };
+    let taken = list.len();
     let own = |name| Labels::from([(METRIC_NAME, name)]);
-    let mut series = vec![own("up"), own("scrape_duration_seconds"), own("scrape_samples_scraped")];
+    let mut series = vec![
+        own("up"),
+        own("scrape_duration_seconds"),
+        own("scrape_samples_scraped"),
+        own("scrape_samples_post_metric_relabeling"),
+        own("scrape_series_added"),
+    ];
     let up = if failure.is_none() { 1.0 } else { 0.0 };
-    values.extend([up, took.as_secs_f64(), collected as f64]);
+    let added = TargetList::count_new(last.list.as_ref(), &list);
+    values.extend([up, took.as_secs_f64(), collected as f64, taken as f64, added as f64]);
     if let Some(failure) = &failure {
         series.push(own("paramedic_collect_failed").with("reason", failure.class()));
         values.push(1.0);
     }
-    let labels = last.labels.get_or_insert_with(|| {
-        Arc::new(TargetLabels::new(&target.job, &target.instance, &target.labels))
-    });
-    let list = TargetList::next(last.list.as_ref(), labels, list, series);
+    let list = TargetList::next(last.list.as_ref(), &labels, (list, is_labelled), series);
     last.list = Some(list.clone());
     Scraped { target: target.id(), at, list, values, failure, took }
 }
@@ -170,6 +232,7 @@ mod tests {
             interval: Duration::from_secs(30),
             timeout: Duration::from_secs(10),
             collector: Arc::new(collector),
+            discovered: None,
         }
     }
 

@@ -54,7 +54,7 @@ pub fn run(args: ConfigArgs) -> anyhow::Result<ExitCode> {
                 "{}: {} systems, {} targets, {} rules in {} groups, {} runbooks",
                 file.display(),
                 config.systems.len(),
-                config.scrapes.len(),
+                config.target_count(),
                 loaded.rule_count(),
                 loaded.group_count(),
                 loaded.pages.len(),

@@ -74,6 +74,10 @@ pub fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
             },
             ..ServerOptions::new(token)
         };
+        let mut discoveries = tokio::task::JoinSet::new();
+        for discovery in assembly::discoveries(&config, &environment) {
+            discoveries.spawn(assembly::discover(discovery, handle.clone()));
+        }
         let server = Server::bind(handle, environment.clock.clone(), options).await?;
         eprintln!("paramedic: pages and API on http://{}/", server.address());
         let mut running = std::pin::pin!(running);
@@ -82,6 +86,7 @@ pub fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
             result = server.run() => result.context("the server stopped")?,
             result = stopped() => result?,
         }
+        discoveries.shutdown().await;
         // Without anybody to answer, the engine closes its files and ends.
         if let Ok(result) = tokio::time::timeout(CLOSING_MAX, running).await {
             result.context("the engine stopped")?;

@@ -5,8 +5,8 @@
 //! instead, because a key that is silently ignored is worse than one that is missing.
 
 mod guards;
+mod prometheus;
 mod samples;
-mod scrape;
 mod serving;
 mod systems;
 mod yaml;
@@ -14,16 +14,18 @@ mod yaml;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use paramedic_catalog::Catalog;
 use paramedic_engine::Freeze;
 use paramedic_incident::Policy;
+use paramedic_integration::TlsSettings;
 use paramedic_model::parse_duration;
+use paramedic_scrape::{Alerting, Job, find_files};
 use paramedic_yaml::{Key, Place};
 
 pub use samples::SamplesConfig;
-pub use scrape::{HttpScrape, Scheme};
 pub use serving::{QueryConfig, ServerConfig};
 pub use systems::{Contact, SystemConfig};
 use yaml::{Mistake, Node, Read as _, Table};
@@ -44,8 +46,10 @@ pub struct Config {
     pub shipped_rules: bool,
     /// Whether the pages that the integrations ship are loaded.
     pub shipped_runbooks: bool,
-    /// Targets in the exposition format.
-    pub scrapes: Vec<HttpScrape>,
+    /// Jobs whose targets show the exposition format.
+    pub jobs: Vec<Arc<Job>>,
+    /// Whom alerts are sent to.
+    pub alerting: Alerting,
     /// The systems under care.
     pub systems: Vec<SystemConfig>,
     /// What may be done, and when not.
@@ -73,15 +77,19 @@ pub struct Global {
     pub scrape_timeout: Duration,
     /// How often a group of rules is evaluated. Default: 1 min.
     pub evaluation_interval: Duration,
+    /// How far back rules look. Default: none.
+    pub rule_query_offset: Duration,
     /// Labels for everything that leaves.
     pub external_labels: BTreeMap<String, String>,
+    /// What jobs do that say nothing else.
+    jobs: prometheus::JobDefaults,
 }
 
 /// Every mistake of a configuration.
 #[derive(Debug)]
 pub struct ConfigErrors {
-    path: PathBuf,
-    mistakes: Vec<Mistake>,
+    /// The files, each with its mistakes.
+    files: Vec<(PathBuf, Vec<Mistake>)>,
     unreadable: bool,
 }
 
@@ -94,9 +102,11 @@ impl ConfigErrors {
 
 impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, mistake) in self.mistakes.iter().enumerate() {
+        let files = self.files.iter();
+        let all = files.flat_map(|(path, mistakes)| mistakes.iter().map(move |m| (path, m)));
+        for (i, (path, mistake)) in all.enumerate() {
             let newline = if i == 0 { "" } else { "\n" };
-            let path = self.path.display();
+            let path = path.display();
             match mistake.place {
                 Place { line: 0, .. } => write!(f, "{newline}{path}: {}", mistake.message)?,
                 Place { line, column } => {
@@ -110,12 +120,25 @@ impl fmt::Display for ConfigErrors {
 
 impl std::error::Error for ConfigErrors {}
 
+/// What a `prometheus.yml` holds.
+#[derive(Default)]
+struct Prometheus {
+    global: Global,
+    rule_files: Vec<PathBuf>,
+    jobs: Vec<Arc<Job>>,
+    alerting: Alerting,
+}
+
 /// Where the reader finds what a configuration refers to.
 struct Reader<'a> {
     /// The folder that relative paths start from: the one of the file.
     folder: PathBuf,
     catalogs: &'a [&'static Catalog],
     mistakes: Vec<Mistake>,
+    /// Mistakes of other files that the configuration names.
+    others: Vec<(PathBuf, Vec<Mistake>)>,
+    /// Whom the system believes, once that was read.
+    system_tls: Option<Option<TlsSettings>>,
 }
 
 impl Config {
@@ -128,9 +151,15 @@ impl Config {
         let text = std::fs::read_to_string(path).map_err(|error| {
             let message = format!("cannot read it: {error}");
             let mistakes = vec![Mistake { place: Place::default(), message }];
-            ConfigErrors { path: path.to_owned(), mistakes, unreadable: true }
+            ConfigErrors { files: vec![(path.to_owned(), mistakes)], unreadable: true }
         })?;
         Self::parse(path, &text, catalogs)
+    }
+
+    /// How many targets are listed in the configuration itself, before relabelling.
+    pub fn target_count(&self) -> usize {
+        let groups = self.jobs.iter().flat_map(|job| &job.sources.fixed);
+        groups.map(|group| group.targets.len()).sum()
     }
 
     /// Reads `text`, which stands at `path`.
@@ -144,10 +173,11 @@ impl Config {
         catalogs: &[&'static Catalog],
     ) -> Result<Self, ConfigErrors> {
         let folder = path.parent().map(Path::to_owned).unwrap_or_default();
-        let mut reader = Reader { folder, catalogs, mistakes: Vec::new() };
+        let mut reader =
+            Reader { folder, catalogs, mistakes: Vec::new(), others: Vec::new(), system_tls: None };
         let config = yaml::read(text).and_then(|root| reader.config(&root));
         match config {
-            Ok(config) if reader.mistakes.is_empty() => Ok(config),
+            Ok(config) if reader.mistakes.is_empty() && reader.others.is_empty() => Ok(config),
             Ok(_) => Err(reader.errors(path)),
             Err(mistake) => {
                 reader.mistakes.push(mistake);
@@ -159,8 +189,12 @@ impl Config {
 
 impl Reader<'_> {
     fn errors(mut self, path: &Path) -> ConfigErrors {
-        self.mistakes.sort_by_key(|mistake| mistake.place);
-        ConfigErrors { path: path.to_owned(), mistakes: self.mistakes, unreadable: false }
+        let mut files = vec![(path.to_owned(), self.mistakes)];
+        files.append(&mut self.others);
+        for (_, mistakes) in &mut files {
+            mistakes.sort_by_key(|mistake| mistake.place);
+        }
+        ConfigErrors { files, unreadable: false }
     }
 
     /// The value, or `None` and a mistake more.
@@ -170,11 +204,10 @@ impl Reader<'_> {
 
     fn config(&mut self, root: &Node) -> Result<Config, Mistake> {
         let mut table = Table::new(root, "the configuration")?;
-        let global = match table.get("global") {
-            Some(node) => self.global(node)?,
-            None => Global::default(),
-        };
-        let rule_files = self.files(table.get("rule_files"), "rule_files");
+        let Prometheus { global, mut rule_files, jobs, alerting } = self.prometheus(&mut table)?;
+        if let Some(node) = table.get("rule_files") {
+            rule_files.extend(self.files(Some(node), "rule_files"));
+        }
         let runbooks = self.files(table.get("runbooks"), "runbooks");
         let (mut shipped_rules, mut shipped_runbooks) = (true, true);
         if let Some(node) = table.get("shipped") {
@@ -183,7 +216,6 @@ impl Reader<'_> {
             shipped_runbooks = self.flag(shipped.get("runbooks"), "runbooks").unwrap_or(true);
             self.mistakes.extend(shipped.unknown());
         }
-        let scrapes = self.scrapes(table.get("scrape_configs"), &global);
         let systems = self.systems(table.get("systems"), &global);
         let (policy, freezes) = self.guards(table.get("guards"));
         let data_dir = match table.get("data_dir") {
@@ -195,15 +227,6 @@ impl Reader<'_> {
         let retention = self.duration(table.get("retention"), "retention");
         let retention = retention.unwrap_or(Config::default().retention);
         let samples = self.samples(table.get("samples"));
-        const LATER: [(&str, &str); 6] = [
-            ("alerting", "incidents are opened here; alerts are not sent to an Alertmanager yet"),
-            ("remote_write", "samples are not sent on; let a Prometheus beside it do that"),
-            ("remote_read", "samples are not read from elsewhere"),
-            ("storage", "use `retention` and `samples` for how samples are kept"),
-            ("tracing", "traces are not sent"),
-            ("scrape_config_files", "write the jobs under `scrape_configs`"),
-        ];
-        self.refuse(&mut table, &LATER);
         self.mistakes.extend(table.unknown());
         Ok(Config {
             global,
@@ -211,7 +234,8 @@ impl Reader<'_> {
             runbooks,
             shipped_rules,
             shipped_runbooks,
-            scrapes,
+            jobs,
+            alerting,
             systems,
             policy,
             freezes,
@@ -223,26 +247,77 @@ impl Reader<'_> {
         })
     }
 
+    /// What a `prometheus.yml` holds besides its rule files: from the file that `prometheus` names, or
+    /// from this one.
+    fn prometheus<'a>(&mut self, table: &mut Table<'a>) -> Result<Prometheus, Mistake> {
+        let Some(node) = table.get("prometheus") else { return self.own_prometheus(table) };
+        let path = self.path(node.text("prometheus")?);
+        for key in ["global", "scrape_configs", "scrape_config_files", "alerting"] {
+            if let Some(node) = table.get(key) {
+                let message = format!("`{key}` stands in {} then, not here", path.display());
+                self.mistakes.push(node.mistake(message));
+            }
+        }
+        let read = self.other_file(path, |reader, root| {
+            let mut table = Table::new(root, "a prometheus.yml")?;
+            let mut read = reader.own_prometheus(&mut table)?;
+            read.rule_files = reader.files(table.get("rule_files"), "rule_files");
+            reader.mistakes.extend(table.unknown());
+            Ok(read)
+        });
+        Ok(read.map_err(|message| node.mistake(message))?.unwrap_or_default())
+    }
+
+    fn own_prometheus<'a>(&mut self, table: &mut Table<'a>) -> Result<Prometheus, Mistake> {
+        let global = match table.get("global") {
+            Some(node) => self.global(node)?,
+            None => Global::default(),
+        };
+        let mut jobs = self.jobs(table.get("scrape_configs"), &global);
+        if let Some(node) = table.get("scrape_config_files") {
+            for path in self.files(Some(node), "scrape_config_files") {
+                let read = self.other_file(path, |reader, root| {
+                    let mut table = Table::new(root, "a file of `scrape_config_files`")?;
+                    let jobs = reader.jobs(table.get("scrape_configs"), &global);
+                    reader.mistakes.extend(table.unknown());
+                    Ok(jobs)
+                });
+                let read = self.note(read.map_err(|message| node.mistake(message)));
+                for job in read.flatten().unwrap_or_default() {
+                    if jobs.iter().any(|earlier| earlier.name == job.name) {
+                        let name = &job.name;
+                        let message =
+                            format!("found multiple scrape configs with job name {name:?}");
+                        self.mistakes.push(node.mistake(message));
+                    }
+                    jobs.push(job);
+                }
+            }
+        }
+        let alerting = match table.get("alerting") {
+            Some(node) => self.alerting(node, global.jobs.names)?,
+            None => Alerting::default(),
+        };
+        const REFUSED: [(&str, &str); 6] = [
+            ("remote_write", "samples are not sent on; let a Prometheus beside it do that"),
+            ("remote_read", "samples are not read from elsewhere; scrape or receive them"),
+            ("storage", "use `retention` and `samples` for how samples are kept"),
+            ("tracing", "traces are not sent; leave it out"),
+            ("otlp", "OTLP is not received; use `/api/v1/write`"),
+            ("runtime", "it is about Go's runtime; leave it out"),
+        ];
+        self.refuse(table, &REFUSED);
+        Ok(Prometheus { global, rule_files: Vec::new(), jobs, alerting })
+    }
+
     /// One mistake for each key that Prometheus has and we do not.
-    fn refuse<'a>(&mut self, table: &mut Table<'a>, keys: &[(&'static str, &str)]) {
+    fn refuse(&mut self, table: &mut Table<'_>, keys: &[(&'static str, &str)]) {
         for (key, instead) in keys {
             if let Some(node) = table.get(key) {
                 let message = format!("`{key}` is not supported: {instead}");
                 self.mistakes.push(node.mistake(message));
             }
         }
-    }
-
-    fn global(&mut self, node: &Node) -> Result<Global, Mistake> {
-        let mut table = Table::new(node, "global")?;
-        let default = Global::default();
-        let mut read = |key, default| self.duration(table.get(key), key).unwrap_or(default);
-        let scrape_interval = read("scrape_interval", default.scrape_interval);
-        let scrape_timeout = read("scrape_timeout", default.scrape_timeout.min(scrape_interval));
-        let evaluation_interval = read("evaluation_interval", default.evaluation_interval);
-        let external_labels = self.map(table.get("external_labels"), "external_labels");
-        self.mistakes.extend(table.unknown());
-        Ok(Global { scrape_interval, scrape_timeout, evaluation_interval, external_labels })
     }
 
     fn path(&self, text: &str) -> PathBuf {
@@ -289,53 +364,22 @@ impl Reader<'_> {
         self.note(result).unwrap_or_default()
     }
 
-    /// The files that a list of paths names. The last part of a path may hold `*`, as in
-    /// Prometheus; a path without one must exist.
+    /// The files that a list of paths names. A path may hold `*`, as in Prometheus; one without must
+    /// exist.
     fn files(&mut self, node: Option<&Node>, key: &str) -> Vec<PathBuf> {
         let Some(node) = node else { return Vec::new() };
         let Some(items) = self.note(node.list(key)) else { return Vec::new() };
         let mut found = Vec::new();
         for item in items {
-            let result = item.text(key).and_then(|pattern| {
-                expand(&self.path(pattern)).map_err(|message| item.mistake(message))
-            });
-            found.extend(self.note(result).unwrap_or_default());
+            let Some(pattern) = self.note(item.text(key)) else { continue };
+            let path = self.path(pattern);
+            let files = find_files(&path);
+            if files.is_empty() && !pattern.contains(['*', '?', '[']) {
+                self.mistakes.push(item.mistake(format!("there is no file {}", path.display())));
+            }
+            found.extend(files);
         }
         found
-    }
-}
-
-/// The files that match `pattern`, sorted.
-fn expand(pattern: &Path) -> Result<Vec<PathBuf>, String> {
-    let name = pattern.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    if !name.contains('*') {
-        return match pattern.is_file() {
-            true => Ok(vec![pattern.to_owned()]),
-            false => Err(format!("there is no file {}", pattern.display())),
-        };
-    }
-    let folder = pattern.parent().unwrap_or(Path::new("."));
-    let entries = std::fs::read_dir(folder)
-        .map_err(|error| format!("cannot read the folder {}: {error}", folder.display()))?;
-    let matches = |path: &PathBuf| {
-        let file = path.file_name().and_then(|file| file.to_str());
-        path.is_file() && file.is_some_and(|file| wildcard(name, file))
-    };
-    let mut files: Vec<_> =
-        entries.filter_map(|entry| Some(entry.ok()?.path())).filter(matches).collect();
-    files.sort();
-    Ok(files)
-}
-
-/// Whether `name` matches `pattern`, in which `*` stands for any characters.
-fn wildcard(pattern: &str, name: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == name,
-        Some((before, after)) => name.strip_prefix(before).is_some_and(|rest| {
-            (0..=rest.len())
-                .filter(|at| rest.is_char_boundary(*at))
-                .any(|at| wildcard(after, &rest[at..]))
-        }),
     }
 }
 
@@ -347,7 +391,8 @@ impl Default for Config {
             runbooks: Vec::new(),
             shipped_rules: true,
             shipped_runbooks: true,
-            scrapes: Vec::new(),
+            jobs: Vec::new(),
+            alerting: Alerting::default(),
             systems: Vec::new(),
             policy: Policy::default(),
             freezes: Vec::new(),
@@ -366,7 +411,9 @@ impl Default for Global {
             scrape_interval: Duration::from_secs(60),
             scrape_timeout: Duration::from_secs(10),
             evaluation_interval: Duration::from_secs(60),
+            rule_query_offset: Duration::ZERO,
             external_labels: BTreeMap::new(),
+            jobs: prometheus::JobDefaults::default(),
         }
     }
 }

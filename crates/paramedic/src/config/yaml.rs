@@ -100,6 +100,17 @@ impl<'a> Table<'a> {
         (!matches!(value.kind, Kind::Null)).then_some(value)
     }
 
+    /// The value of `key`, where it is there, null or not.
+    pub fn get_or_null(&mut self, key: &'a str) -> Option<&'a Node> {
+        self.known.push(key);
+        self.pairs.iter().find(|(name, _)| name.text.as_str() == key).map(|(_, value)| value)
+    }
+
+    /// All keys, in the order of the file.
+    pub fn keys(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.pairs.iter().map(|(name, _)| name.text.as_str())
+    }
+
     /// The value of `key`.
     pub fn require(&mut self, key: &'a str) -> Result<&'a Node, Mistake> {
         let at = self.at;

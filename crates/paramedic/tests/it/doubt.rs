@@ -243,7 +243,8 @@ fn a_system_that_hangs_while_it_is_diagnosed_is_handed_over() {
 fn a_late_answer_does_not_count_for_the_next_round() {
     run(async {
         let (mut world, exporter) = world(1);
-        world.config.scrapes[0].interval = seconds(2);
+        let job = std::sync::Arc::make_mut(&mut world.config.jobs[0]);
+        (job.interval, job.timeout) = (seconds(2), seconds(2));
         let mut world = world.with(&RULES.replace("for: 50s", "for: 0s"), PAGE);
         world.config.global.evaluation_interval = seconds(2);
         world.inject(0, FAULT);

@@ -63,7 +63,10 @@ impl Site {
     }
 
     pub fn write(&self, name: &str, text: &str) {
-        std::fs::write(self.path().join(name), text).expect("a file can be written");
+        let path = self.path().join(name);
+        let folder = path.parent().expect("it stands in the site");
+        std::fs::create_dir_all(folder).expect("a folder can be made");
+        std::fs::write(path, text).expect("a file can be written");
     }
 
     /// Starts `paramedic serve` on `paramedic.yml`.

@@ -7,14 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use paramedic::assembly::{self, Loaded};
-use paramedic::config::{Config, HttpScrape, Scheme};
+use paramedic::config::Config;
 use paramedic::kinds;
 use paramedic::lab::Simulated;
 use paramedic_engine::{Command, Engine, EngineError, Handle, Pages, Stopped, Verb};
 use paramedic_incident::{Incident, Looked, Outcome, Stage};
 use paramedic_integration::{Address, BoxStream, Environment, ScaledClock};
 use paramedic_journal::{Journal, MemoryJournal};
-use paramedic_model::{Clock, IncidentId, Labels, Redactor, TimeMs};
+use paramedic_model::{Clock, IncidentId, Redactor, TimeMs};
 use paramedic_rules::RuleFile;
 use paramedic_runbook::Runbook;
 use paramedic_testkit::{MemoryNetwork, NoProcesses, VIRTUAL_EPOCH};
@@ -85,17 +85,13 @@ impl World {
     /// Adds the target `app/app.test:9100`, and returns what it shows.
     pub fn exporter(&mut self) -> Exporter {
         let address = Address::new("app.test", 9100);
-        self.config.scrapes.push(HttpScrape {
-            job: "app".to_owned(),
-            interval: INTERVAL,
-            timeout: seconds(10),
-            scheme: Scheme::Http,
-            address: address.clone(),
-            path: "/metrics".to_owned(),
-            labels: Labels::empty(),
-            auth: None,
-            trust: None,
-        });
+        let text = format!(
+            "scrape_configs: [{{ job_name: app, scrape_interval: {}s, scrape_timeout: 10s, \
+             static_configs: [{{ targets: ['{address}'] }}] }}]",
+            INTERVAL.as_secs()
+        );
+        let read = Config::parse(std::path::Path::new("prometheus.yml"), &text, &[]);
+        self.config.jobs.extend(read.expect("a configuration without a mistake").jobs);
         let exporter = Exporter::default();
         let shown = exporter.clone();
         self.network.listen(address, move |stream| Box::pin(shown.clone().answer(stream)));

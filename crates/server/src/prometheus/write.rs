@@ -1,13 +1,13 @@
-//! `write`: the receiver of remote write 1.0.
+//! `write`: the receiver of remote write, 1.0 and 2.0.
 
 use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use paramedic_model::TimeMs;
-use paramedic_samples::Rejected;
+use paramedic_samples::{Commit, Rejected};
 use paramedic_scrape::remote_write::{self, DecodeError, Written, WrittenSeries};
 
 use super::WRITE_BYTES_MAX;
@@ -18,13 +18,41 @@ use crate::app::App;
 const AHEAD: Duration = Duration::from_secs(600);
 
 pub(super) async fn write(State(app): State<App>, request: Request) -> Response {
-    match take(&app, request).await {
+    let mut taken = Taken::default();
+    let mut response = match take(&app, request, &mut taken).await {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
         Err((status, text)) => (status, format!("{text}\n")).into_response(),
+    };
+    if taken.version == Version::V2 {
+        let counts =
+            [("samples", taken.samples), ("histograms", taken.histograms), ("exemplars", 0)];
+        for (what, count) in counts {
+            let name = format!("x-prometheus-remote-write-{what}-written");
+            if let Ok(name) = HeaderName::try_from(name) {
+                response.headers_mut().insert(name, count.into());
+            }
+        }
     }
+    response
 }
 
-async fn take(app: &App, request: Request) -> Result<(), (StatusCode, String)> {
+/// The protocol that a sender speaks.
+#[derive(Clone, Copy, Default, PartialEq)]
+enum Version {
+    #[default]
+    V1,
+    V2,
+}
+
+/// How much of a request was taken, for the sender to compare.
+#[derive(Default)]
+struct Taken {
+    version: Version,
+    samples: usize,
+    histograms: usize,
+}
+
+async fn take(app: &App, request: Request, taken: &mut Taken) -> Result<(), (StatusCode, String)> {
     if !app.prometheus().options.remote_write {
         let text = "remote write receiver needs to be enabled with `server: { remote_write: true }` \
                     in the configuration";
@@ -32,7 +60,9 @@ async fn take(app: &App, request: Request) -> Result<(), (StatusCode, String)> {
     }
     let allowed = app.access().check_token(request.headers());
     allowed.map_err(|problem| (problem.status, problem.message))?;
-    check_kind(request.headers()).map_err(|text| (StatusCode::UNSUPPORTED_MEDIA_TYPE, text))?;
+    let version = check_kind(request.headers());
+    let version = version.map_err(|text| (StatusCode::UNSUPPORTED_MEDIA_TYPE, text))?;
+    taken.version = version;
     // Before the body is read, so that bodies wait at their senders and not here.
     let place = app.prometheus().writes.acquire().await;
     let _place = place.map_err(|error| (StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
@@ -45,8 +75,10 @@ async fn take(app: &App, request: Request) -> Result<(), (StatusCode, String)> {
         };
         (error.status(), text)
     })?;
-    let decoding =
-        tokio::task::spawn_blocking(move || remote_write::decode(&body, WRITE_BYTES_MAX));
+    let decoding = tokio::task::spawn_blocking(move || match version {
+        Version::V1 => remote_write::decode(&body, WRITE_BYTES_MAX),
+        Version::V2 => remote_write::decode_v2(&body, WRITE_BYTES_MAX),
+    });
     let decoded = decoding.await.map_err(|_| {
         let text = "the body could not be read; the log says more".to_owned();
         (StatusCode::INTERNAL_SERVER_ERROR, text)
@@ -60,9 +92,20 @@ async fn take(app: &App, request: Request) -> Result<(), (StatusCode, String)> {
     })?;
     let ahead = leave_out_ahead(&mut written.series, app.now() + AHEAD);
     let Written { series, invalid, first_invalid } = written;
-    let commit = app.handle().append(series).await;
-    let commit =
-        commit.map_err(|stopped| (StatusCode::INTERNAL_SERVER_ERROR, stopped.to_string()))?;
+    // Apart, so that each kind can be counted. All of one series goes together.
+    let (histograms, samples): (Vec<_>, Vec<_>) =
+        series.into_iter().partition(|one| !one.histograms.is_empty());
+    let mut commit = Commit::default();
+    for (series, count) in [(samples, &mut taken.samples), (histograms, &mut taken.histograms)] {
+        if series.is_empty() {
+            continue;
+        }
+        let appended = app.handle().append(series).await;
+        let appended =
+            appended.map_err(|stopped| (StatusCode::INTERNAL_SERVER_ERROR, stopped.to_string()))?;
+        *count = appended.accepted;
+        commit.merge(appended);
+    }
     // Read, but perhaps lost by a restart: the sender tries again.
     if let Some(error) = commit.unlogged {
         return Err((StatusCode::INTERNAL_SERVER_ERROR, error.to_string()));
@@ -78,7 +121,8 @@ async fn take(app: &App, request: Request) -> Result<(), (StatusCode, String)> {
 
 /// That the body is what this receiver reads. Headers that are not there are not held against an old
 /// sender.
-fn check_kind(headers: &HeaderMap) -> Result<(), String> {
+fn check_kind(headers: &HeaderMap) -> Result<Version, String> {
+    let mut version = Version::V1;
     let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
     if let Some(kind) = text(header::CONTENT_TYPE) {
         let mut parts = kind.split(';').map(str::trim);
@@ -87,16 +131,19 @@ fn check_kind(headers: &HeaderMap) -> Result<(), String> {
                 "expected application/x-protobuf as the first (media) part, got {kind} content-type"
             ));
         }
-        let message = parts.find_map(|part| part.strip_prefix("proto="));
-        if let Some(message) = message.filter(|message| *message != "prometheus.WriteRequest") {
-            return Err(format!(
-                "{message} protobuf message is not accepted by this server; only accepts \
-                 prometheus.WriteRequest"
-            ));
+        match parts.find_map(|part| part.strip_prefix("proto=")) {
+            None | Some("prometheus.WriteRequest") => {}
+            Some("io.prometheus.write.v2.Request") => version = Version::V2,
+            Some(message) => {
+                return Err(format!(
+                    "{message} protobuf message is not accepted by this server; only accepts \
+                     prometheus.WriteRequest, io.prometheus.write.v2.Request"
+                ));
+            }
         }
     }
     match text(header::CONTENT_ENCODING) {
-        None | Some("snappy") => Ok(()),
+        None | Some("snappy") => Ok(version),
         Some(other) => Err(format!(
             "{other} encoding (compression) is not accepted by this server; only snappy is acceptable"
         )),

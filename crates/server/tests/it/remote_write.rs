@@ -217,12 +217,20 @@ fn a_body_that_cannot_be_read_is_refused() {
         415 expected application/x-protobuf as the first (media) part, got text/plain content-type
     "#]],
     );
+    // As 2.0 it has nothing but fields that are skipped.
     let second = "application/x-protobuf;proto=io.prometheus.write.v2.Request";
     check(
         &good,
         &with("content-type", second),
         expect![[r#"
-        415 io.prometheus.write.v2.Request protobuf message is not accepted by this server; only accepts prometheus.WriteRequest
+        204
+    "#]],
+    );
+    check(
+        &good,
+        &with("content-type", "application/x-protobuf;proto=other.Request"),
+        expect![[r#"
+        415 other.Request protobuf message is not accepted by this server; only accepts prometheus.WriteRequest, io.prometheus.write.v2.Request
     "#]],
     );
     check(

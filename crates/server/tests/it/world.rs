@@ -279,6 +279,7 @@ impl World {
                 interval: Duration::from_secs(15),
                 timeout: Duration::from_secs(10),
                 collector,
+                discovered: None,
             })
         };
         let beside = Arc::new(Beside(thing.clone()));

@@ -1,0 +1,185 @@
+use paramedic_integration::{Auth, TlsOptions, TlsSettings, TlsTrust};
+use paramedic_model::Secret;
+use paramedic_scrape::ClientOptions;
+
+use super::super::Reader;
+use super::super::yaml::{Mistake, Node, Read as _, Table};
+
+/// Where systems keep the authorities that they believe; the first that is there counts.
+const AUTHORITIES: [&str; 6] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/pki/tls/cacert.pem",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
+
+const REFUSED: [(&str, &str); 6] = [
+    ("oauth2", "use `authorization` with a `credentials_file` that something else keeps fresh"),
+    ("proxy_url", "targets are reached directly; scrape through the proxy's own address"),
+    ("no_proxy", "targets are reached directly"),
+    ("proxy_connect_header", "targets are reached directly"),
+    ("http_headers", "use `authorization` or `basic_auth`"),
+    ("enable_http3", "HTTP/1.1 is spoken"),
+];
+
+impl Reader<'_> {
+    /// The keys of an HTTP client, which stand among those of `table`.
+    pub(super) fn client<'a>(
+        &mut self,
+        table: &mut Table<'a>,
+        node: &Node,
+    ) -> Result<ClientOptions, Mistake> {
+        let mut ways = Vec::new();
+        if let Some(node) = table.get("basic_auth") {
+            ways.push(self.basic_auth(node)?);
+        }
+        if let Some(node) = table.get("authorization") {
+            ways.push(self.authorization(node)?);
+        }
+        if let Some(node) = table.get("bearer_token") {
+            ways.push(Auth::Bearer(Secret::new(node.text("bearer_token")?)));
+        }
+        if let Some(node) = table.get("bearer_token_file") {
+            ways.push(Auth::Bearer(self.secret_file(node, node.text("bearer_token_file")?)?));
+        }
+        if ways.len() > 1 {
+            let message = "at most one of basic_auth, oauth2 & authorization must be configured";
+            self.mistakes.push(node.mistake(message));
+        }
+        let tls = match table.get("tls_config") {
+            Some(node) => Some(self.tls_config(node)?),
+            None => self.system_tls(),
+        };
+        let follow = self.flag(table.get("follow_redirects"), "follow_redirects");
+        // HTTP/2 is an offer that need not be taken.
+        self.flag(table.get("enable_http2"), "enable_http2");
+        let proxied = table.get("proxy_from_environment");
+        if let (Some(true), Some(node)) = (self.flag(proxied, "proxy_from_environment"), proxied) {
+            let message = "`proxy_from_environment` is not supported: targets are reached directly";
+            self.mistakes.push(node.mistake(message));
+        }
+        self.refuse(table, &REFUSED);
+        let follow_redirects = follow.unwrap_or(true);
+        Ok(ClientOptions { auth: ways.pop(), tls, follow_redirects })
+    }
+
+    /// The secret that `key` holds, or that the file holds which `key_file` names.
+    fn secret_or_file<'a>(
+        &mut self,
+        table: &mut Table<'a>,
+        (key, file_key): (&'static str, &'static str),
+    ) -> Result<Option<Secret>, Mistake> {
+        let (direct, file) = (table.get(key), table.get(file_key));
+        match (direct, file) {
+            (Some(_), Some(file)) => {
+                let message = format!("at most one of {key} & {file_key} must be configured");
+                Err(file.mistake(message))
+            }
+            (Some(direct), None) => Ok(Some(Secret::new(direct.text(key)?))),
+            (None, Some(file)) => self.secret_file(file, file.text(file_key)?).map(Some),
+            (None, None) => Ok(None),
+        }
+    }
+
+    fn basic_auth(&mut self, node: &Node) -> Result<Auth, Mistake> {
+        let mut table = Table::new(node, "basic_auth")?;
+        let user = self.secret_or_file(&mut table, ("username", "username_file"))?;
+        let password = self.secret_or_file(&mut table, ("password", "password_file"))?;
+        const REFS: [(&str, &str); 2] = [
+            ("username_ref", "use `username` or `username_file`"),
+            ("password_ref", "use `password` or `password_file`"),
+        ];
+        self.refuse(&mut table, &REFS);
+        self.mistakes.extend(table.unknown());
+        let none = || Secret::new("");
+        Ok(Auth::Basic { user: user.unwrap_or_else(none), password: password.unwrap_or_else(none) })
+    }
+
+    fn authorization(&mut self, node: &Node) -> Result<Auth, Mistake> {
+        let mut table = Table::new(node, "authorization")?;
+        let scheme = match table.get("type") {
+            Some(node) => node.text("type")?.trim(),
+            None => "Bearer",
+        };
+        if scheme.eq_ignore_ascii_case("basic") {
+            let message =
+                "authorization type cannot be set to \"basic\", use \"basic_auth\" instead";
+            return Err(node.mistake(message));
+        }
+        let credentials = self.secret_or_file(&mut table, ("credentials", "credentials_file"))?;
+        self.refuse(&mut table, &[("credentials_ref", "use `credentials_file`")]);
+        self.mistakes.extend(table.unknown());
+        let credentials = credentials.unwrap_or_else(|| Secret::new(""));
+        Ok(match scheme {
+            "Bearer" => Auth::Bearer(credentials),
+            scheme => Auth::Other { scheme: scheme.to_owned(), credentials },
+        })
+    }
+
+    fn tls_config(&mut self, node: &Node) -> Result<TlsSettings, Mistake> {
+        let mut table = Table::new(node, "tls_config")?;
+        let insecure = self.flag(table.get("insecure_skip_verify"), "insecure_skip_verify");
+        let authorities = self.secret_or_file(&mut table, ("ca", "ca_file"))?;
+        let certificate = self.secret_or_file(&mut table, ("cert", "cert_file"))?;
+        let key = self.secret_or_file(&mut table, ("key", "key_file"))?;
+        let server_name = match table.get("server_name") {
+            Some(node) => Some(node.text("server_name")?.to_owned()),
+            None => None,
+        };
+        let version = |node: &Node, key| match node.text(key)? {
+            "TLS10" | "TLS11" | "TLS12" => Ok(false),
+            "TLS13" => Ok(true),
+            other => Err(node.mistake(format!("unknown TLS version: {other}"))),
+        };
+        let only_1_3 = match table.get("min_version") {
+            Some(node) => version(node, "min_version")?,
+            None => false,
+        };
+        if let Some(node) = table.get("max_version")
+            && !version(node, "max_version")?
+        {
+            let message = "`max_version` is not supported below TLS13; leave it out";
+            self.mistakes.push(node.mistake(message));
+        }
+        const REFS: [(&str, &str); 3] = [
+            ("ca_ref", "use `ca_file`"),
+            ("cert_ref", "use `cert_file`"),
+            ("key_ref", "use `key_file`"),
+        ];
+        self.refuse(&mut table, &REFS);
+        self.mistakes.extend(table.unknown());
+        let identity = match (certificate, key) {
+            (None, None) => None,
+            (Some(certificate), Some(key)) => Some((certificate.expose().to_owned(), key)),
+            _ => {
+                let message = "exactly one of key or key_file, and of cert or cert_file, must be \
+                               configured when a client certificate is shown";
+                return Err(node.mistake(message));
+            }
+        };
+        let trust = match (insecure, authorities) {
+            (Some(true), _) => TlsTrust::Anyone,
+            (_, Some(pem)) => TlsTrust::Authorities(pem.expose().to_owned()),
+            (_, None) => system_trust().ok_or_else(|| {
+                node.mistake("no list of authorities is on this machine; state `ca_file`")
+            })?,
+        };
+        let options = TlsOptions { trust, identity, server_name, only_1_3 };
+        TlsSettings::with("tls_config", &options).map_err(|error| node.mistake(error.to_string()))
+    }
+
+    /// Believes whom the system believes; read once for all jobs.
+    fn system_tls(&mut self) -> Option<TlsSettings> {
+        let read = || TlsSettings::new("tls_config", &system_trust()?).ok();
+        self.system_tls.get_or_insert_with(read).clone()
+    }
+}
+
+fn system_trust() -> Option<TlsTrust> {
+    let named = std::env::var_os("SSL_CERT_FILE").map(std::path::PathBuf::from);
+    let paths = named.into_iter().chain(AUTHORITIES.map(std::path::PathBuf::from));
+    let mut texts = paths.filter_map(|path| std::fs::read_to_string(path).ok());
+    texts.next().map(TlsTrust::Authorities)
+}
