@@ -6,6 +6,8 @@
 //!          each at its place                             +-- next_due: slots, data, `for`
 //! ```
 //!
+//! [`unit_test`] does the same in virtual time, over the series that a test file writes.
+//!
 //! # Invariants
 //!
 //! - Everything is a function of files, samples and the times that the caller passes in.
