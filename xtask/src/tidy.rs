@@ -33,8 +33,17 @@ pub fn check(root: &Path) -> Result<()> {
 
 /// The pure crates, and what none of them may depend on.
 const PURE: [&str; 11] = [
-    "model", "promql", "gotmpl", "exposition", "rules", "catalog", "runbook", "incident", "yaml",
-    "regexp", "relabel",
+    "model",
+    "promql",
+    "gotmpl",
+    "exposition",
+    "rules",
+    "catalog",
+    "runbook",
+    "incident",
+    "yaml",
+    "regexp",
+    "relabel",
 ];
 const RIM: [&str; 6] = ["tokio", "hyper", "axum", "rusqlite", "tracing", "paramedic-integration"];
 

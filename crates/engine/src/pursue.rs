@@ -249,9 +249,9 @@ async fn read_anew(
     let mut reads = JoinSet::new();
     for target in targets {
         let clock = clock.clone();
-        reads.spawn(async move {
-            collect_once(&target, clock.as_ref(), &mut Last::default()).await
-        });
+        reads.spawn(
+            async move { collect_once(&target, clock.as_ref(), &mut Last::default()).await },
+        );
     }
     while let Some(read) = reads.join_next().await {
         let (Ok(scraped), Some(inputs)) = (read, inputs.upgrade()) else { continue };

@@ -32,9 +32,7 @@ mod yaml;
 
 pub use alert::{ALERT_NAME, Alert, AlertEvent};
 pub use error::RuleError;
-pub use file::{
-    AlertRule, GroupSpec, ReadOptions, RecordingRule, Rule, RuleFile, Text, Trigger,
-};
+pub use file::{AlertRule, GroupSpec, ReadOptions, RecordingRule, Rule, RuleFile, Text, Trigger};
 pub use group::{Context, Group, GroupDefaults, Health, Round, RuleState, Store};
 pub use life::{Change, RESOLVED_RETENTION, State, Waits, step};
 pub use lint::duplicate_rules;
