@@ -16,6 +16,7 @@ struct Peer {
 
 const PEERS: &[Peer] = &[
     Peer { program: "prometheus", from: ("apt", "prometheus") },
+    Peer { program: "prometheus-alertmanager", from: ("apt", "prometheus-alertmanager") },
     Peer { program: "sshd", from: ("apt", "openssh-server") },
     Peer { program: "curl", from: ("apt", "curl") },
     Peer { program: "chromium", from: ("apt", "chromium") },
@@ -25,7 +26,7 @@ const PEERS: &[Peer] = &[
 ];
 
 /// Packages without a program of their own: pip packages that tests import.
-const MODULES: &[(&str, &str)] = &[("winrm", "pywinrm")];
+const MODULES: &[(&str, &str)] = &[("winrm", "pywinrm"), ("prometheus_api_client", "prometheus-api-client")];
 
 pub fn list() -> Result<()> {
     for peer in PEERS {

@@ -7,7 +7,9 @@ use std::time::Duration;
 use paramedic_journal::GroupRow;
 use paramedic_model::{Histogram, Labels, Series, TimeMs};
 use paramedic_promql::{EvalOptions, Source};
-use paramedic_rules::{Alert, AlertEvent, Change, Context, Group, Health, State, Store};
+use paramedic_rules::{
+    Alert, AlertEvent, Change, Context, Group, Health, Outgoing, State, Store,
+};
 use paramedic_samples::{Commit, Window};
 use tokio::time::Instant;
 
@@ -17,9 +19,13 @@ use crate::vitals::RuleVitals;
 /// All groups.
 pub(crate) struct Alerts {
     groups: Vec<Group>,
+    /// Groups that a reload took away, until their series have ended.
+    ending: Vec<Group>,
     options: EvalOptions,
     external_labels: Labels,
     external_url: String,
+    /// How long after it was told an alert is told again; `None` where nobody is told.
+    resend_delay: Option<Duration>,
     /// When the row of each group was last written.
     kept: BTreeMap<String, TimeMs>,
     vitals: RuleVitals,
@@ -42,6 +48,8 @@ pub(crate) struct Fired {
 #[derive(Default)]
 pub(crate) struct Evaluated {
     pub fired: Vec<Fired>,
+    /// What Alertmanagers are to be told.
+    pub outgoing: Vec<Outgoing>,
     /// The state to write, of the groups whose alerts changed or wait.
     pub rows: BTreeMap<String, GroupRow>,
     /// Whether any group was due.
@@ -57,6 +65,7 @@ impl Alerts {
         options: EvalOptions,
         external_labels: Labels,
         external_url: String,
+        resend_delay: Option<Duration>,
         now: TimeMs,
     ) -> Self {
         for group in &mut groups {
@@ -66,9 +75,11 @@ impl Alerts {
         }
         Self {
             groups,
+            ending: Vec::new(),
             options,
             external_labels,
             external_url,
+            resend_delay,
             kept: BTreeMap::new(),
             vitals: RuleVitals::default(),
         }
@@ -79,9 +90,35 @@ impl Alerts {
         &self.groups
     }
 
+    /// The groups, for a reload.
+    pub fn groups_mut(&mut self) -> &mut Vec<Group> {
+        &mut self.groups
+    }
+
+    /// Ends the series of groups that are gone, which come without rules.
+    pub fn end(&mut self, gone: impl Iterator<Item = Group>) {
+        self.ending.extend(gone);
+    }
+
+    /// Whether there is a rule for alerts of this name.
+    pub fn has_rule(&self, alert: &str) -> bool {
+        let mut rules = self.groups.iter().flat_map(|group| group.rules());
+        rules.any(|state| state.rule().name() == alert)
+    }
+
     /// What rounds cost.
     pub fn vitals(&self) -> &RuleVitals {
         &self.vitals
+    }
+
+    /// Labels for everything that leaves.
+    pub fn external_labels(&self) -> &Labels {
+        &self.external_labels
+    }
+
+    /// Where people reach the pages.
+    pub fn external_url(&self) -> &str {
+        &self.external_url
     }
 
     /// The settings of expressions.
@@ -98,12 +135,13 @@ impl Alerts {
 
     /// When the first group is due.
     pub fn next_due(&self) -> Option<TimeMs> {
-        self.groups.iter().map(Group::next_due).min()
+        self.groups.iter().chain(&self.ending).map(Group::next_due).min()
     }
 
     /// Evaluates the groups that are due.
     pub fn evaluate_due(&mut self, window: &mut Window, now: TimeMs) -> Evaluated {
         let mut evaluated = Evaluated::default();
+        self.end_series(window, now);
         for group in &mut self.groups {
             let Some(at) = group.due(now) else { continue };
             evaluated.evaluated = true;
@@ -119,6 +157,9 @@ impl Alerts {
                 let name = group.rules()[*rule].rule().name();
                 tracing::warn!(group = group.name(), rule = name, "evaluation failed: {reason}");
             }
+            if let Some(delay) = self.resend_delay {
+                evaluated.outgoing.append(&mut group.take_outgoing(at, delay));
+            }
             let fired = round.events.iter().filter(|event| event.change == Change::Fired);
             evaluated.fired.extend(fired.map(|event| fired_alert(group, event)));
             // A group without pending alerts and without news is as the journal has it.
@@ -129,6 +170,22 @@ impl Alerts {
             }
         }
         evaluated
+    }
+
+    /// Ends the series of the groups that are gone and due.
+    fn end_series(&mut self, window: &mut Window, now: TimeMs) {
+        let context = Context {
+            options: &self.options,
+            external_labels: &self.external_labels,
+            external_url: &self.external_url,
+        };
+        self.ending.retain_mut(|group| match group.due(now) {
+            Some(at) => {
+                group.evaluate(&mut Rows(window), at, &context);
+                false
+            }
+            None => true,
+        });
     }
 
     /// The state of the groups in which an alert waits, as it stands without another evaluation:

@@ -17,6 +17,8 @@ use tokio::task::{AbortHandle, JoinSet};
 use crate::Freeze;
 use crate::alerts::{Alerts, Fired};
 use crate::handle::{Command, Done, Handle, Input, Verb};
+use crate::notify::{Outbox, Sending};
+use crate::outside::Words;
 use crate::pages::Pages;
 use crate::signal::{Gone, why_gone};
 use crate::systems::Systems;
@@ -59,6 +61,8 @@ pub struct Setup {
     pub eval: EvalOptions,
     /// What a bundle says of versions: `paramedic`, the kinds.
     pub versions: Vec<(String, String)>,
+    /// Who is told of alerts.
+    pub sending: Sending,
 }
 
 /// Why an engine stops.
@@ -112,6 +116,10 @@ pub struct Engine {
     pub(crate) refused: BTreeMap<String, Rejected>,
     /// Why samples cannot be logged at present.
     pub(crate) unlogged: Option<LogError>,
+    /// Alerts on their way to Alertmanagers.
+    pub(crate) outbox: Outbox,
+    /// What the senders of alerts from outside said last.
+    pub(crate) outside: Words,
     /// What is to be written at the end of this turn.
     pub(crate) batch: Batch,
     pub(crate) inputs: mpsc::WeakSender<Input>,
@@ -157,6 +165,9 @@ impl Engine {
             }
         }
         let now = setup.clock.now();
+        let mut outbox = Outbox::new(std::mem::take(&mut setup.sending));
+        outbox.hold_again(incidents.values());
+        let outside = Words::after_restart(incidents.values(), now);
         let Setup { groups, external_labels, external_url, eval, .. } = &mut setup;
         let alerts = Alerts::restore(
             std::mem::take(groups),
@@ -164,6 +175,7 @@ impl Engine {
             eval.clone(),
             external_labels.clone(),
             external_url.clone(),
+            outbox.is_used().then_some(outbox.resend_delay),
             now,
         );
         let (sender, receiver) = mpsc::channel(QUEUE_MAX);
@@ -193,6 +205,8 @@ impl Engine {
             failures: BTreeMap::new(),
             refused: BTreeMap::new(),
             unlogged: None,
+            outbox,
+            outside,
             batch: Batch::default(),
             inputs: sender.downgrade(),
             workers: JoinSet::new(),
@@ -204,6 +218,9 @@ impl Engine {
     async fn run(mut self, mut inputs: mpsc::Receiver<Input>) -> Result<(), EngineError> {
         for target in self.targets.values().cloned().collect::<Vec<_>>() {
             self.collect(target);
+        }
+        for delivery in self.outbox.deliveries(&self.clock) {
+            self.workers.spawn(delivery);
         }
         self.turn(None)?;
         loop {
@@ -238,7 +255,8 @@ impl Engine {
                 .then(|| self.refresh_due(incident));
             wake.into_iter().chain(refresh).min()
         });
-        rules.into_iter().chain(wakes).min()
+        let words = self.outside.due(self.clock.now());
+        rules.into_iter().chain(wakes).chain(words).chain(self.held_due()).min()
     }
 
     pub(crate) fn refresh_due(&self, incident: &Incident) -> TimeMs {
@@ -267,6 +285,20 @@ impl Engine {
                 // Whoever sent them may have gone; they are kept all the same.
                 let _ = reply.send(commit);
             }
+            Some(Input::Reload(reload, reply)) => {
+                let reloaded = self.reload(*reload, now);
+                if self.awaited.is_empty() {
+                    self.signals(now);
+                }
+                self.write()?;
+                let _ = reply.send(reloaded);
+            }
+            Some(Input::Outside(alerts, reply)) => {
+                let heard = self.hear(alerts, now);
+                self.write()?;
+                // Whoever sent them may have gone; their incidents are open all the same.
+                let _ = reply.send(heard);
+            }
             Some(Input::Done(id, done)) => self.take_back(id, done, now),
             Some(Input::Command(command, reply)) => {
                 let result = self.obey(command, now);
@@ -276,8 +308,10 @@ impl Engine {
             }
         }
         self.evaluate(now);
+        self.outside_signals(now);
         self.wake(now);
         self.write()?;
+        self.tell(now);
         self.pursue(now);
         self.write()?;
         self.version.send_modify(|version| *version += 1);
@@ -291,6 +325,7 @@ impl Engine {
         }
         let round = self.alerts.evaluate_due(&mut self.window, now);
         self.batch.groups.extend(round.rows);
+        self.outbox.gather(round.outgoing);
         for fired in round.fired {
             self.alert_fired(fired, now);
         }
@@ -322,6 +357,7 @@ impl Engine {
             system,
             runbook: page.map(|page| page.title().to_owned()),
             origins: fired.origins.iter().take(ORIGINS_MAX).map(texts).collect(),
+            outside: None,
         };
         let id = IncidentId(self.incidents.keys().next_back().map_or(1, |last| last.0 + 1));
         self.record(id, now, &Event::Opened(opened.clone()));
@@ -331,7 +367,8 @@ impl Engine {
 
     /// Tells every open incident what its alert does.
     fn signals(&mut self, now: TimeMs) {
-        let open: Vec<_> = self.incidents.values().filter(|i| i.is_open()).map(|i| i.id).collect();
+        let ours = |i: &&Incident| i.is_open() && i.opened.outside.is_none();
+        let open: Vec<_> = self.incidents.values().filter(ours).map(|i| i.id).collect();
         for id in open {
             let incident = &self.incidents[&id];
             let labels = as_labels(&incident.opened.labels);
@@ -340,6 +377,9 @@ impl Engine {
                     true => IncidentInput::Firing,
                     false => IncidentInput::Holding,
                 }
+            } else if !self.alerts.has_rule(&incident.opened.alert) {
+                let reason = format!("no rule {} is loaded any more", incident.opened.alert);
+                IncidentInput::Blind { reason }
             } else if let Some(reason) = self.alerts.failure(&incident.opened.alert) {
                 IncidentInput::Blind {
                     reason: format!("the rule could not be evaluated: {reason}"),
@@ -390,7 +430,10 @@ impl Engine {
 
     /// Whether this process has looked at the incident's alert.
     pub(crate) fn is_current(&self, incident: &Incident) -> bool {
-        self.awaited.is_empty() && self.alerts.is_current(&incident.opened.alert)
+        match incident.opened.outside {
+            Some(_) => self.outside_is_current(incident),
+            None => self.awaited.is_empty() && self.alerts.is_current(&incident.opened.alert),
+        }
     }
 
     /// Takes what a worker came back with.
@@ -456,6 +499,9 @@ impl Engine {
     /// Whether the alert fires, by an evaluation on the samples that there are now. Its group may
     /// not be due for a while, and a change must not be made on what was true a minute ago.
     fn signal_now(&self, incident: &Incident, now: TimeMs) -> Signal {
+        if incident.opened.outside.is_some() {
+            return self.outside_signal(incident, now);
+        }
         match self.alerts.holds(&as_labels(&incident.opened.labels), &self.window, now) {
             Ok(true) => Signal::Firing,
             Err(_) => Signal::Blind,
@@ -522,7 +568,7 @@ impl Engine {
         Ok(())
     }
 
-    fn record(&mut self, incident: IncidentId, at: TimeMs, event: &Event) {
+    pub(crate) fn record(&mut self, incident: IncidentId, at: TimeMs, event: &Event) {
         let body = serde_json::to_string(event).expect("an event has text keys only");
         let kind = event.kind().to_owned();
         self.batch.events.push(Record { incident, at, kind, body });
@@ -599,6 +645,11 @@ impl Engine {
     /// Why samples cannot be logged at present: readers see them, a restart would not.
     pub fn unlogged(&self) -> Option<&LogError> {
         self.unlogged.as_ref()
+    }
+
+    /// When the newest collection of a target that has ended began.
+    pub fn read_at(&self, target: &str) -> Option<TimeMs> {
+        self.read_at.get(target).copied()
     }
 
     /// Whether a target was collected since the start.

@@ -7,6 +7,8 @@ use paramedic_scrape::{Pool, Scraped};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::Engine;
+use crate::outside::{Heard, OutsideAlert};
+use crate::reload::{Reload, Reloaded};
 
 /// Everything that can wake the engine.
 pub(crate) enum Input {
@@ -16,6 +18,10 @@ pub(crate) enum Input {
     Discovered(Pool),
     /// Somebody sent samples.
     Written(Vec<WrittenSeries>, oneshot::Sender<Commit>),
+    /// The rules and pages are others.
+    Reload(Box<Reload>, oneshot::Sender<Reloaded>),
+    /// Somebody sent alerts.
+    Outside(Vec<OutsideAlert>, oneshot::Sender<Heard>),
     /// A worker is done.
     Done(IncidentId, Done),
     /// A person wants something of an incident.
@@ -126,6 +132,29 @@ impl Handle {
     /// [`Stopped`].
     pub async fn discovered(&self, pool: Pool) -> Result<(), Stopped> {
         self.inputs.send(Input::Discovered(pool)).await.map_err(|_| Stopped)
+    }
+
+    /// Puts rules and pages in the place of those that are there.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`].
+    pub async fn reload(&self, reload: Reload) -> Result<Reloaded, Stopped> {
+        let (reply, answer) = oneshot::channel();
+        let input = Input::Reload(Box::new(reload), reply);
+        self.inputs.send(input).await.map_err(|_| Stopped)?;
+        answer.await.map_err(|_| Stopped)
+    }
+
+    /// Takes alerts that another program sent. When this returns, the journal has what they opened.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`]; then some may have been taken.
+    pub async fn hear(&self, alerts: Vec<OutsideAlert>) -> Result<Heard, Stopped> {
+        let (reply, answer) = oneshot::channel();
+        self.inputs.send(Input::Outside(alerts, reply)).await.map_err(|_| Stopped)?;
+        answer.await.map_err(|_| Stopped)
     }
 
     /// The samples as they are now, and the settings of expressions: an evaluation on them holds up

@@ -24,9 +24,12 @@ mod alerts;
 mod engine;
 mod handle;
 mod intake;
+mod notify;
+mod outside;
 mod pages;
 mod plot;
 mod pursue;
+mod reload;
 mod restore;
 mod signal;
 mod systems;
@@ -35,8 +38,11 @@ mod work;
 
 pub use engine::{Engine, EngineError, Setup};
 pub use handle::{Command, Handle, Stopped, Verb};
+pub use notify::{Alertmanager, Sending, SendingVitals, WhenBlind};
+pub use outside::{Heard, OutsideAlert};
 pub use pages::{Page, Pages};
 pub use plot::{Plot, PlotSeries};
+pub use reload::{Reload, Reloaded};
 pub use systems::{Systems, Unusable, Watched};
 pub use vitals::{GroupVitals, IngestVitals, RuleVitals};
 

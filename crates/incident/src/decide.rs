@@ -398,7 +398,12 @@ fn follow_up(incident: &Incident, context: &Context<'_>, now: TimeMs) -> Option<
             // Verified once; then the watch begins.
             match incident.acts.last()?.recovered {
                 None => {
-                    let reason = "the alert's expression is clear on fresh samples".to_owned();
+                    let reason = match &incident.opened.outside {
+                        None => "the alert's expression is clear on fresh samples".to_owned(),
+                        Some(outside) => {
+                            format!("{} says that it is over", outside.via.as_str())
+                        }
+                    };
                     Some(Event::Verified { step, recovered: true, reason })
                 }
                 Some(_) => Some(watching(context, now)),

@@ -216,6 +216,38 @@ pub struct Opened {
     pub runbook: Option<String>,
     /// The series that the alert came from, some of them where they are many.
     pub origins: Vec<BTreeMap<String, String>>,
+    /// Who sent the alert; `None` where it is one of our own rules'.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outside: Option<Outside>,
+}
+
+/// The program that an alert came from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outside {
+    /// How it came.
+    pub via: Via,
+    /// The sender's own page of the alert; empty where it names none.
+    pub url: String,
+}
+
+/// How an alert from outside came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Via {
+    /// Sent as to an Alertmanager: the sender repeats itself while the alert fires.
+    Alerts,
+    /// The webhook of an Alertmanager: it says when the alert is over, and nothing in between.
+    Webhook,
+}
+
+impl Via {
+    /// For people.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Alerts => "the alert's sender",
+            Self::Webhook => "an Alertmanager",
+        }
+    }
 }
 
 /// Which system an alert is about.

@@ -31,8 +31,8 @@ mod state;
 
 pub use decide::{Context, Diagnosis, Input, Policy, Refusal, decide};
 pub use event::{
-    ApprovalWord, CauseVerdict, Ending, Event, Judgement, Looked, Manual, Opened, Outcome,
-    PlannedStep, Proposal, Seen, StepWork, SystemChoice, Verdict,
+    ApprovalWord, CauseVerdict, Ending, Event, Judgement, Looked, Manual, Opened, Outcome, Outside,
+    PlannedStep, Proposal, Seen, StepWork, SystemChoice, Verdict, Via,
 };
 pub use guard::{Fresh, Surroundings, judge};
 pub use report::{bundle, closing_report, timeline};

@@ -14,7 +14,13 @@ pub fn timeline(incident: &Incident) -> Vec<(TimeMs, String)> {
 
 fn describe(event: &Event) -> String {
     match event {
-        Event::Opened(opened) => format!("{} fired; incident opened", opened.alert),
+        Event::Opened(opened) => match &opened.outside {
+            None => format!("{} fired; incident opened", opened.alert),
+            Some(outside) => {
+                let sender = outside.via.as_str();
+                format!("{} fires, as {sender} says; incident opened", opened.alert)
+            }
+        },
         Event::RoundStarted { round, reason } => format!("Diagnosis {round} begins: {reason}"),
         Event::Probed { step, looked } => match looked {
             Looked::Saw(seen) => format!("Looked at `{step}`: {}", seen.summary),

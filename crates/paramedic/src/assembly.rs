@@ -167,6 +167,7 @@ pub fn setup(
         window: config.samples.window(config.retention),
         eval: config.eval_options(),
         versions,
+        sending: crate::alerting::sending(config, environment)?,
     })
 }
 

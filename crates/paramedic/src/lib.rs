@@ -4,14 +4,16 @@
 //! an engine of it ([`assembly`]), and runs it against real systems (`serve`), against simulated
 //! ones on loopback (`lab`) or in virtual time ([`lab::drill`]).
 
+mod alerting;
 pub mod assembly;
 mod commands;
+mod patterns;
+mod reload;
 pub mod config;
 mod exit;
 pub mod kinds;
 pub mod lab;
 mod out;
-mod patterns;
 
 use std::process::ExitCode;
 

@@ -26,6 +26,8 @@ pub struct Outgoing {
     pub is_resolved: bool,
     /// The expression of its rule, as Prometheus prints it, for the link to its graph.
     pub expr: String,
+    /// How long the news that it fires is to be believed.
+    pub valid_for: Duration,
 }
 
 impl Group {
@@ -35,14 +37,15 @@ impl Group {
     /// since; an end is told at once and repeated at the same pace while it is remembered. Pending
     /// alerts are never told, nor is anything of a rule whose last evaluation failed.
     pub fn take_outgoing(&mut self, at: TimeMs, resend_delay: Duration) -> Vec<Outgoing> {
-        let valid_until = at + VALID_FOR * self.interval().max(resend_delay);
+        let valid_for = VALID_FOR * self.interval().max(resend_delay);
         let mut outgoing = Vec::new();
         for state in &mut self.rules {
             let Rule::Alert(rule) = state.rule() else { continue };
             if *state.health() != Health::Ok {
                 continue;
             }
-            let expr = rule.expr.expr().to_string();
+            let plan = rule.expr.clone();
+            let mut expr: Option<String> = None;
             for alert in state.alerts.iter_mut() {
                 let (starts_at, resolved_at) = match alert.state {
                     State::Firing { fired_at, .. } => (fired_at, None),
@@ -61,9 +64,10 @@ impl Group {
                     labels: alert.labels.clone(),
                     annotations: alert.annotations.clone(),
                     starts_at,
-                    ends_at: resolved_at.unwrap_or(valid_until),
+                    ends_at: resolved_at.unwrap_or(at + valid_for),
                     is_resolved: resolved_at.is_some(),
-                    expr: expr.clone(),
+                    expr: expr.get_or_insert_with(|| plan.expr().to_string()).clone(),
+                    valid_for,
                 });
             }
         }

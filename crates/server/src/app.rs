@@ -6,6 +6,7 @@ use paramedic_model::{Clock, TimeMs};
 use tokio::sync::Semaphore;
 
 use crate::access::Access;
+use crate::lifecycle::Reloader;
 use crate::problem::Problem;
 use crate::prometheus::{Prometheus, PrometheusOptions};
 use crate::workbench::Workbench;
@@ -24,6 +25,8 @@ struct Inner {
     workbench: Option<Arc<dyn Workbench>>,
     streams: Arc<Semaphore>,
     prometheus: Prometheus,
+    takes_alerts: bool,
+    reloader: Option<Arc<dyn Reloader>>,
 }
 
 impl App {
@@ -33,10 +36,21 @@ impl App {
         access: Access,
         workbench: Option<Arc<dyn Workbench>>,
         prometheus: PrometheusOptions,
+        takes_alerts: bool,
+        reloader: Option<Arc<dyn Reloader>>,
     ) -> Self {
         let streams = Arc::new(Semaphore::new(EVENT_STREAMS_MAX));
         let prometheus = Prometheus::new(prometheus, clock.now());
-        Self(Arc::new(Inner { handle, clock, access, workbench, streams, prometheus }))
+        Self(Arc::new(Inner {
+            handle,
+            clock,
+            access,
+            workbench,
+            streams,
+            prometheus,
+            takes_alerts,
+            reloader,
+        }))
     }
 
     /// What `view` makes of the engine's state now.
@@ -58,6 +72,16 @@ impl App {
 
     pub fn access(&self) -> &Access {
         &self.0.access
+    }
+
+    /// What reads rules and pages anew.
+    pub fn reloader(&self) -> Option<&Arc<dyn Reloader>> {
+        self.0.reloader.as_ref()
+    }
+
+    /// Whether alerts are taken from other programs.
+    pub fn takes_alerts(&self) -> bool {
+        self.0.takes_alerts
     }
 
     /// What Prometheus's API keeps between requests.

@@ -37,8 +37,10 @@ mod api;
 mod app;
 mod assets;
 mod forms;
+mod lifecycle;
 mod markdown;
 mod metrics;
+mod outside;
 mod pages;
 mod plot;
 mod problem;
@@ -49,6 +51,7 @@ mod view;
 mod words;
 mod workbench;
 
+pub use lifecycle::Reloader;
 pub use prometheus::PrometheusOptions;
 pub use server::{Server, ServerOptions, router};
 pub use workbench::{Breakable, Workbench};

@@ -10,7 +10,7 @@
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
-use paramedic_engine::{Engine, GroupVitals};
+use paramedic_engine::{Engine, GroupVitals, SendingVitals};
 use paramedic_exposition::{Family, Metadata, MetricType, ScrapedSample, TEXT_CONTENT_TYPE};
 use paramedic_model::{Series, TimeMs};
 use paramedic_rules::Group;
@@ -75,6 +75,7 @@ fn of_engine(engine: &Engine) -> Page {
     let mut page = Page::default();
     of_rules(&mut page, engine);
     of_samples(&mut page, engine);
+    of_sending(&mut page, engine);
     let targets = engine.targets().len();
     let unseen = engine.targets().keys().filter(|target| engine.failure(target).is_some()).count();
     page.gauge("paramedic_targets", "Number of targets that are collected.", targets as f64);
@@ -86,6 +87,50 @@ fn of_engine(engine: &Engine) -> Page {
     let open = engine.incidents().filter(|incident| incident.is_open()).count();
     page.gauge("paramedic_incidents_open", "Number of open incidents.", open as f64);
     page
+}
+
+/// How the value of an Alertmanager's metric is found.
+type OfSending = fn(&SendingVitals) -> f64;
+
+/// Alerts on their way to Alertmanagers; nothing where nobody is told.
+fn of_sending(page: &mut Page, engine: &Engine) {
+    use MetricType::{Counter, Gauge};
+    let vitals = engine.sending_vitals();
+    if vitals.is_empty() {
+        return;
+    }
+    let families: [(&str, MetricType, &str, OfSending); 4] = [
+        (
+            "prometheus_notifications_dropped_total",
+            Counter,
+            "Total number of alerts dropped due to errors when sending to Alertmanager.",
+            |vitals| vitals.dropped as f64,
+        ),
+        (
+            "prometheus_notifications_errors_total",
+            Counter,
+            "Total number of requests to Alertmanager that failed.",
+            |vitals| vitals.errors as f64,
+        ),
+        (
+            "prometheus_notifications_queue_length",
+            Gauge,
+            "The number of alert notifications in the queue.",
+            |vitals| vitals.waiting as f64,
+        ),
+        (
+            "prometheus_notifications_sent_total",
+            Counter,
+            "Total number of alerts sent.",
+            |vitals| vitals.sent as f64,
+        ),
+    ];
+    for (name, kind, help, value) in families {
+        let family = page.family(name, kind, help);
+        for (url, vitals) in &vitals {
+            sample(family, name, [("alertmanager", url.as_str())], value(vitals));
+        }
+    }
 }
 
 /// How the value of a group's metric is found.

@@ -20,10 +20,11 @@ use tokio::task::JoinSet;
 
 use crate::access::Access;
 use crate::app::App;
+use crate::lifecycle::Reloader;
 use crate::problem::Problem;
 use crate::prometheus::{self, PrometheusOptions};
 use crate::workbench::Workbench;
-use crate::{api, assets, forms, metrics, pages};
+use crate::{api, assets, forms, lifecycle, metrics, outside, pages};
 
 /// The largest body of a request, in bytes.
 const BODY_BYTES_MAX: usize = 64 << 10;
@@ -64,13 +65,24 @@ pub struct ServerOptions {
     pub workbench: Option<Arc<dyn Workbench>>,
     /// Of Prometheus's API.
     pub prometheus: PrometheusOptions,
+    /// Whether alerts are taken from other programs, from whoever has the token. Default: no.
+    pub alerts: bool,
+    /// What reads rules and pages anew, where that can be asked for.
+    pub reloader: Option<Arc<dyn Reloader>>,
 }
 
 impl ServerOptions {
     /// On a free port of this machine, with `token` for programs.
     pub fn new(token: Secret) -> Self {
         let listen = Address::new("127.0.0.1", 0);
-        Self { token, listen, workbench: None, prometheus: PrometheusOptions::default() }
+        Self {
+            token,
+            listen,
+            workbench: None,
+            prometheus: PrometheusOptions::default(),
+            alerts: false,
+            reloader: None,
+        }
     }
 }
 
@@ -166,8 +178,13 @@ pub fn router(
     address: &Address,
     options: ServerOptions,
 ) -> Router {
-    let ServerOptions { token, workbench, prometheus, .. } = options;
-    let app = App::new(handle, clock, Access::new(token, address), workbench, prometheus);
+    let ServerOptions { token, workbench, prometheus, alerts, reloader, .. } = options;
+    let access = Access::new(token, address);
+    let app = App::new(handle, clock, access, workbench, prometheus, alerts, reloader);
+    let sent = Router::new()
+        .route("/api/v2/alerts", post(outside::alerts))
+        .route("/api/paramedic/v1/webhook", post(outside::webhook))
+        .layer(DefaultBodyLimit::max(outside::BYTES_MAX));
     Router::new()
         .route("/", get(pages::home::show))
         .route("/incidents", get(pages::home::moved))
@@ -182,9 +199,12 @@ pub fn router(
         .route("/lab/break", post(forms::break_system))
         .route("/lab/heal", post(forms::heal_system))
         .route("/assets/{hash}/{name}", get(assets::serve))
+        .route("/graph", prometheus::graph_route())
+        .route("/-/reload", post(lifecycle::reload).put(lifecycle::reload))
         .route("/metrics", get(metrics::show))
         .route("/-/healthy", get(api::healthy))
         .route("/-/ready", get(api::ready))
+        .merge(sent)
         .nest("/api/paramedic/v1", api::routes(&app))
         .nest("/api/v1", prometheus::routes(&app))
         .fallback(async || Problem::missing("there is no such page"))

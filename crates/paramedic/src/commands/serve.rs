@@ -13,6 +13,7 @@ use paramedic_samples::{Window, WindowOptions};
 use paramedic_server::{PrometheusOptions, Server, ServerOptions};
 
 use crate::config::Config;
+use crate::reload::Rereader;
 use crate::{assembly, exit, kinds};
 
 /// Watch the configured systems: collect, evaluate, diagnose, wait for approval, act, verify.
@@ -42,6 +43,8 @@ pub fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
             return Ok(exit::mistakes(&errors));
         }
     };
+    // To be shown; whatever it says by now, it was read without a mistake a moment ago.
+    let text = std::fs::read_to_string(&args.config).unwrap_or_default();
     let loaded = match assembly::load(&config) {
         Ok(loaded) => loaded,
         Err(errors) => {
@@ -64,17 +67,23 @@ pub fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
         let setup = assembly::setup(&config, loaded, &environment, Box::new(journal))?;
         let window = open_samples(&config.data_dir.join("samples"), setup.window.clone())?;
         let (handle, running) = Engine::start_with(setup, window)?;
+        let clock = environment.clock.clone();
+        let rereader = Arc::new(Rereader::new(&args.config, handle.clone(), clock));
         let options = ServerOptions {
+            reloader: Some(rereader.clone()),
             listen: config.server.listen.clone(),
             prometheus: PrometheusOptions {
                 query_timeout: config.query.timeout,
                 query_concurrency: config.query.concurrency,
                 remote_write: config.server.remote_write,
                 retention: config.retention,
+                config: environment.redactor.clean(&text),
             },
+            alerts: config.server.alerts,
             ..ServerOptions::new(token)
         };
         let mut discoveries = tokio::task::JoinSet::new();
+        discoveries.spawn(rereader.watch());
         for discovery in assembly::discoveries(&config, &environment) {
             discoveries.spawn(assembly::discover(discovery, handle.clone()));
         }

@@ -7,6 +7,7 @@
 mod guards;
 mod prometheus;
 mod samples;
+mod sending;
 mod serving;
 mod systems;
 mod yaml;
@@ -26,6 +27,7 @@ use paramedic_scrape::{Alerting, Job, find_files};
 use paramedic_yaml::{Key, Place};
 
 pub use samples::SamplesConfig;
+pub use sending::SendingConfig;
 pub use serving::{QueryConfig, ServerConfig};
 pub use systems::{Contact, SystemConfig};
 use yaml::{Mistake, Node, Read as _, Table};
@@ -50,6 +52,8 @@ pub struct Config {
     pub jobs: Vec<Arc<Job>>,
     /// Whom alerts are sent to.
     pub alerting: Alerting,
+    /// How alerts are sent; whom to, says `alerting`.
+    pub sending: SendingConfig,
     /// The systems under care.
     pub systems: Vec<SystemConfig>,
     /// What may be done, and when not.
@@ -224,6 +228,7 @@ impl Reader<'_> {
         };
         let server = self.server(table.get("server"));
         let query = self.query(table.get("query"));
+        let sending = self.sending(table.get("sending"));
         let retention = self.duration(table.get("retention"), "retention");
         let retention = retention.unwrap_or(Config::default().retention);
         let samples = self.samples(table.get("samples"));
@@ -236,6 +241,7 @@ impl Reader<'_> {
             shipped_runbooks,
             jobs,
             alerting,
+            sending,
             systems,
             policy,
             freezes,
@@ -393,6 +399,7 @@ impl Default for Config {
             shipped_runbooks: true,
             jobs: Vec::new(),
             alerting: Alerting::default(),
+            sending: SendingConfig::default(),
             systems: Vec::new(),
             policy: Policy::default(),
             freezes: Vec::new(),

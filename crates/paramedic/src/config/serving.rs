@@ -14,6 +14,8 @@ pub struct ServerConfig {
     pub listen: Address,
     /// Whether samples are taken by remote write. Default: no.
     pub remote_write: bool,
+    /// Whether alerts are taken from a Prometheus or an Alertmanager. Default: no.
+    pub alerts: bool,
 }
 
 /// `query`: limits of expressions. Those of rules keep `lookback` and `samples_max` too.
@@ -31,7 +33,7 @@ pub struct QueryConfig {
 
 impl Default for ServerConfig {
     fn default() -> Self {
-        Self { listen: Address::new("127.0.0.1", 9190), remote_write: false }
+        Self { listen: Address::new("127.0.0.1", 9190), remote_write: false, alerts: false }
     }
 }
 
@@ -58,6 +60,7 @@ impl Reader<'_> {
         let mut server = ServerConfig::default();
         server.remote_write =
             self.flag(table.get("remote_write"), "remote_write").unwrap_or(server.remote_write);
+        server.alerts = self.flag(table.get("alerts"), "alerts").unwrap_or(server.alerts);
         if let Some(node) = table.get("listen") {
             let text = node.text("listen")?;
             server.listen = Address::parse(text).map_err(|e| node.mistake(e.to_string()))?;
@@ -139,7 +142,7 @@ mod tests {
         check(
             "server: { remote_write: true }\nquery: { timeout: 10s, samples_max: 1000 }\n",
             expect![[r#"
-                ServerConfig { listen: Address { host: "127.0.0.1", port: 9190 }, remote_write: true }
+                ServerConfig { listen: Address { host: "127.0.0.1", port: 9190 }, remote_write: true, alerts: false }
                 QueryConfig { timeout: 10s, samples_max: 1000, lookback: 300s, concurrency: 20 }
             "#]],
         );

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use paramedic_engine::Engine;
 use paramedic_incident::{
-    Judgement, Looked, Manual, Outcome, PlannedStep, Signal, StepWork, timeline,
+    Judgement, Looked, Manual, Outcome, PlannedStep, Signal, StepWork, Via, timeline,
 };
 use paramedic_model::TimeMs;
 use serde::Serialize;
@@ -72,6 +72,10 @@ pub(crate) struct Incident {
     annotations: BTreeMap<String, String>,
     expr: String,
     value: String,
+    /// Since when nobody can say whether the alert fires, and why; null where it is known.
+    blind: Option<BlindSince>,
+    /// Who sent the alert; null where it is of a rule here.
+    outside: Option<Sender>,
     /// The title of the page that is followed.
     runbook: Option<String>,
     /// Which diagnosis the evidence is of, from 1.
@@ -87,6 +91,22 @@ pub(crate) struct Incident {
     timeline: Vec<Line>,
     /// In Markdown, once it is closed.
     report: Option<String>,
+}
+
+/// Since when and why it is not known whether an alert fires.
+#[derive(Serialize)]
+struct BlindSince {
+    since: String,
+    reason: String,
+}
+
+/// Who sent an alert.
+#[derive(Serialize)]
+struct Sender {
+    /// `alerts` or `webhook`.
+    via: &'static str,
+    /// The sender's own page of it; empty where it names none.
+    url: String,
 }
 
 /// What came of one diagnosis step.
@@ -209,6 +229,19 @@ impl Incident {
             annotations: opened.annotations.clone(),
             expr: opened.expr.clone(),
             value: opened.value.clone(),
+            blind: view.blind().filter(|_| incident.signal == Signal::Blind).map(
+                |(since, reason)| BlindSince {
+                    since: moment(since),
+                    reason: reason.to_owned(),
+                },
+            ),
+            outside: opened.outside.as_ref().map(|outside| Sender {
+                via: match outside.via {
+                    Via::Alerts => "alerts",
+                    Via::Webhook => "webhook",
+                },
+                url: outside.url.clone(),
+            }),
             runbook: opened.runbook.clone(),
             round: incident.round,
             evidence: evidence(view),

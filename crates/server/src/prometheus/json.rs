@@ -155,7 +155,7 @@ fn timestamp(out: &mut String, at: TimeMs) {
 }
 
 /// The shortest digits that read back exactly; an exponent where Go's encoder has one.
-fn number(out: &mut String, value: f64) {
+pub(super) fn number(out: &mut String, value: f64) {
     let magnitude = value.abs();
     if magnitude == 0.0 || (1e-6..1e21).contains(&magnitude) {
         let _ = write!(out, "{value}");

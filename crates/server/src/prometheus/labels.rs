@@ -175,7 +175,8 @@ fn matching(source: &dyn Source, family: Family<'_>, matchers: &[Matcher]) -> Ve
     (0..family.row_count() as u32).filter(holds).collect()
 }
 
-fn selector(text: &str) -> Result<Vec<Matcher>, String> {
+/// The matchers of a parameter `match[]`.
+pub(super) fn selector(text: &str) -> Result<Vec<Matcher>, String> {
     const EMPTY: &str = "match[] must contain at least one non-empty matcher";
     let expr = match parse(text) {
         Ok(expr) => expr,

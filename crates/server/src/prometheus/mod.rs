@@ -19,14 +19,17 @@
 //!   when it has stopped.
 //! - A write is acknowledged after the engine has committed it.
 //!
-//! Not here: rules, alerts and targets; federation; remote read.
+//! Not here: federation; remote read; alerts that others send (`outside`).
 
 mod answer;
+mod graph;
 mod json;
 mod labels;
 mod params;
 mod query;
+mod rules;
 mod status;
+mod targets;
 mod write;
 
 use std::sync::Arc;
@@ -38,7 +41,7 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use paramedic_engine::Stopped;
 use paramedic_model::TimeMs;
 use paramedic_promql::{EvalOptions, Source};
@@ -71,6 +74,8 @@ pub struct PrometheusOptions {
     pub remote_write: bool,
     /// How long samples are kept, to be told. Default: 2 h.
     pub retention: Duration,
+    /// The configuration file, without secrets, to be told.
+    pub config: String,
 }
 
 impl Default for PrometheusOptions {
@@ -80,6 +85,7 @@ impl Default for PrometheusOptions {
             query_concurrency: 20,
             remote_write: false,
             retention: Duration::from_secs(2 * 3600),
+            config: String::new(),
         }
     }
 }
@@ -120,7 +126,17 @@ pub(crate) fn routes(app: &App) -> Router<App> {
         .route("/labels", get(labels::names).post(labels::names))
         .route("/label/{name}/values", get(labels::values))
         .route("/series", get(labels::series).post(labels::series))
+        .route("/format_query", get(query::format).post(query::format))
+        .route("/rules", get(rules::rules))
+        .route("/alerts", get(rules::alerts))
+        .route("/targets", get(targets::targets))
+        .route("/targets/metadata", get(targets::metadata))
+        .route("/scrape_pools", get(targets::pools))
+        .route("/alertmanagers", get(targets::alertmanagers))
         .route("/metadata", get(status::metadata))
+        .route("/status/config", get(status::config))
+        .route("/status/flags", get(status::flags))
+        .route("/status/tsdb", get(status::tsdb))
         .route("/status/buildinfo", get(status::build_info))
         .route("/status/runtimeinfo", get(status::runtime_info))
         .route_layer(from_fn_with_state(app.clone(), refuse_sites))
@@ -129,6 +145,11 @@ pub(crate) fn routes(app: &App) -> Router<App> {
         .merge(reads)
         .route("/write", post(write::write).layer(DefaultBodyLimit::max(WRITE_BYTES_MAX)))
         .fallback(async || (StatusCode::NOT_FOUND, "404 page not found\n"))
+}
+
+/// `/graph`, which the links of alerts lead to.
+pub(crate) fn graph_route() -> MethodRouter<App> {
+    get(graph::show)
 }
 
 /// Before everything that is read.
@@ -202,6 +223,13 @@ async fn look(
     })
 }
 
+/// A moment as Go prints it: without zeros at the end of the fraction.
+fn go_time(at: TimeMs) -> String {
+    let text = at.to_string();
+    let fraction = text.trim_end_matches('Z').trim_end_matches('0').trim_end_matches('.');
+    format!("{fraction}Z")
+}
+
 /// Stops an evaluation when it is dropped: nobody waits for it any more.
 #[derive(Default)]
 struct Stop(Arc<AtomicBool>);
@@ -209,5 +237,19 @@ struct Stop(Arc<AtomicBool>);
 impl Drop for Stop {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_no_zeros_at_the_end() {
+        let check = |ms: i64, expected: &str| assert_eq!(go_time(TimeMs(ms)), expected);
+        check(0, "1970-01-01T00:00:00Z");
+        check(1_500, "1970-01-01T00:00:01.5Z");
+        check(10_000, "1970-01-01T00:00:10Z");
+        check(1_795_228_932_670, "2026-11-21T02:42:12.67Z");
     }
 }

@@ -1,4 +1,4 @@
-//! `query` and `query_range`.
+//! `query`, `query_range` and what else reads an expression.
 
 use std::time::Duration;
 
@@ -67,6 +67,14 @@ pub(super) async fn exemplars(params: Params) -> Result<Response, Failure> {
     }
     parse(params.first("query")).map_err(|error| Failure::bad(error.to_string()))?;
     Ok(Success::new("[]".to_owned()).into_response())
+}
+
+/// The expression as Prometheus prints it, on one line.
+pub(super) async fn format(params: Params) -> Result<Response, Failure> {
+    let expr = parse(params.first("query")).map_err(|error| Failure::parameter("query", error))?;
+    let mut data = String::new();
+    json::html_safe(&mut data, &expr.to_string());
+    Ok(Success::new(data).into_response())
 }
 
 fn steps(params: &Params) -> Result<(TimeMs, TimeMs, Duration), Failure> {

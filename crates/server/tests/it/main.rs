@@ -35,3 +35,15 @@ mod peers;
 
 /// Why an alert fires at a moment, or does not.
 mod why;
+
+/// Rules, alerts, targets and settings as Prometheus's clients meet them: exact answers.
+mod rule_answers;
+
+/// Alerts that other programs send.
+mod outside;
+
+/// The real Alertmanager hears of our alerts, and it and the real Prometheus send us theirs.
+mod alertmanager;
+
+/// What other clients ask: Grafana, by a log of its requests, and Python's.
+mod clients;

@@ -100,7 +100,7 @@ fn rules_say_what_they_found() {
         for part in [
             "things rules.yml",
             "ThingDown 1 firing thing_up == 0",
-            "fires after 1 min, served by ThingDown",
+            "fires after 1 min, why?, served by ThingDown",
             "firing {instance=&quot;thing:1&quot;",
         ] {
             assert!(page.contains(part), "{part}: {page}");
@@ -139,6 +139,7 @@ fn opened() -> Event {
         system: SystemChoice::One { name: "thing-1".to_owned(), kind: "thing".to_owned() },
         runbook: Some("ThingDown".to_owned()),
         origins: Vec::new(),
+        outside: None,
     })
 }
 

@@ -12,25 +12,38 @@ use crate::sockets::{exchange, run};
 use crate::world::{TOKEN, World};
 
 /// Whether a program is there; says so where it is not, and fails where it must be.
-fn is_here(test: &str, program: &str) -> bool {
+pub fn is_here(test: &str, program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     if std::env::split_paths(&path).any(|folder| folder.join(program).is_file()) {
         return true;
     }
     assert!(std::env::var("CI").as_deref() != Ok("true"), "{test}: no {program}");
-    println!("skipped: {test}: apt-get install prometheus");
+    println!("skipped: {test}: cargo xtask peers install brings {program}");
+    false
+}
+
+/// Whether Python has a module; as [`is_here`].
+pub fn promised(test: &str, module: &str) -> bool {
+    #[expect(clippy::disallowed_methods, reason = "the peer of these tests is a process")]
+    let output =
+        std::process::Command::new("python3").args(["-c", &format!("import {module}")]).output();
+    if output.is_ok_and(|output| output.status.success()) {
+        return true;
+    }
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "{test}: no {module}");
+    println!("skipped: {test}: cargo xtask peers install brings {module}");
     false
 }
 
 #[expect(clippy::disallowed_methods, reason = "the peer of these tests is a process")]
-fn command(program: &str) -> Command {
+pub fn command(program: &str) -> Command {
     let mut command = Command::new(program);
     command.kill_on_drop(true).stdin(Stdio::null());
     command
 }
 
 /// A server of ours on a real socket, today.
-async fn serve() -> (World, Address) {
+pub async fn serve() -> (World, Address) {
     let world = World::today().await;
     let prometheus = PrometheusOptions { remote_write: true, ..PrometheusOptions::default() };
     let options = ServerOptions { prometheus, ..ServerOptions::new(Secret::new(TOKEN)) };
@@ -42,7 +55,7 @@ async fn serve() -> (World, Address) {
 }
 
 /// Posts in HTTP/1.0, so that the answer is what comes until the end.
-async fn post(address: &Address, path: &str, headers: &str, body: &[u8]) -> String {
+pub async fn post(address: &Address, path: &str, headers: &str, body: &[u8]) -> String {
     let mut stream = TcpTransport.connect(address).await.expect("it listens");
     let length = body.len();
     let head = format!(
@@ -55,7 +68,7 @@ async fn post(address: &Address, path: &str, headers: &str, body: &[u8]) -> Stri
     answer
 }
 
-async fn write(address: &Address, body: &[u8]) {
+pub async fn write(address: &Address, body: &[u8]) {
     let headers = format!(
         "Content-Type: application/x-protobuf\r\nContent-Encoding: snappy\r\n\
          Authorization: Bearer {TOKEN}\r\n"
@@ -65,7 +78,7 @@ async fn write(address: &Address, body: &[u8]) {
 }
 
 /// Five samples, 15 s apart, of three series, the last ones at `end`, in milliseconds.
-fn samples(end: i64) -> Vec<u8> {
+pub fn samples(end: i64) -> Vec<u8> {
     let at = |i: i64| end - (4 - i) * 15_000;
     let values =
         |value: fn(f64) -> f64| -> Vec<_> { (0..5).map(|i| (at(i), value(i as f64))).collect() };
@@ -220,14 +233,14 @@ fn promtool_reads_our_answers() {
 }
 
 /// A real Prometheus, ready.
-struct Prometheus {
+pub struct Prometheus {
     _process: Child,
-    address: Address,
+    pub address: Address,
     /// Its data go away with it.
     _folder: tempfile::TempDir,
 }
 
-async fn prometheus(config: &str, flags: &[&str]) -> Prometheus {
+pub async fn prometheus(config: &str, flags: &[&str]) -> Prometheus {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let file = folder.path().join("prometheus.yml");
     std::fs::write(&file, config).expect("a file can be written");
@@ -272,7 +285,7 @@ fn a_real_prometheus_writes_to_us() {
              queue_config: {{ batch_send_deadline: 100ms }}\n"
         );
         let _prometheus = prometheus(&config, &[]).await;
-        // That the pages are no metrics is what it has to tell.
+        // What it scrapes is our own page of metrics.
         let mut version = world.handle.version();
         let path = "/api/v1/query?query=up%7Bsite%3D%22berlin%22%7D";
         let mut text = String::new();
@@ -287,7 +300,7 @@ fn a_real_prometheus_writes_to_us() {
         }
         let labels =
             format!(r#"{{"__name__":"up","instance":"{address}","job":"things","site":"berlin"}}"#);
-        assert!(text.contains(&labels) && text.contains(r#","0"]"#), "{text}");
+        assert!(text.contains(&labels) && text.contains(r#","1"]"#), "{text}");
     });
 }
 

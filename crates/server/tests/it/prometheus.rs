@@ -12,7 +12,7 @@ use crate::world::{Answer, Client, HOST, TOKEN, World, form_request, request, ru
 
 /// A world in which 5 samples, 15 s apart, of three series of `m` and of one with odd labels end at
 /// the virtual epoch, beside what the world's targets yield.
-async fn world() -> World {
+pub async fn world() -> World {
     let world = World::new().await;
     world.pass(1).await;
     let series = |labels: Labels, value: fn(i64) -> f64| {

@@ -12,7 +12,7 @@ use paramedic_catalog::{
     ActionSignature, Args, Catalog, Evidence, Field, FieldType, Param, ParamKind, ProbeSignature,
     Risk,
 };
-use paramedic_engine::{Engine, Handle, Pages, Setup, Systems, Watched};
+use paramedic_engine::{Engine, Handle, Pages, Sending, Setup, Systems, Watched};
 use paramedic_incident::{Event, Policy};
 use paramedic_integration::{
     Acted, Action, ActionError, Address, BlastRadius, Collection, Collector, Happened, Kit, Look,
@@ -224,7 +224,19 @@ impl World {
 
     /// A healthy thing, today: for peers that have no other time.
     pub async fn today() -> Self {
-        Self::on(Arc::new(ScaledClock::wall()), Thing::healthy(), &[], None).await
+        Self::today_with(include_str!("rules.yml"), Sending::default()).await
+    }
+
+    /// As [`today`](Self::today), with these rules, and somebody who is told of alerts.
+    pub async fn today_with(rules: &str, sending: Sending) -> Self {
+        let clock = Arc::new(ScaledClock::wall());
+        Self::on(clock, Thing::healthy(), &[], None, rules, sending).await
+    }
+
+    /// A healthy thing in virtual time, and somebody who is told of alerts.
+    pub async fn virtual_with(clock: Arc<dyn Clock>, sending: Sending) -> Self {
+        let rules = include_str!("rules.yml");
+        Self::on(clock, Thing::healthy(), &[], None, rules, sending).await
     }
 
     /// A thing that never answers, and a journal that holds this of an incident: so it stands
@@ -249,7 +261,8 @@ impl World {
         workbench: Option<Arc<dyn Workbench>>,
     ) -> Self {
         let clock = Arc::new(ScaledClock::new(VIRTUAL_EPOCH, 1.0));
-        Self::on(clock, thing, events, workbench).await
+        let rules = include_str!("rules.yml");
+        Self::on(clock, thing, events, workbench, rules, Sending::default()).await
     }
 
     /// Everything said.
@@ -258,6 +271,8 @@ impl World {
         thing: Thing,
         events: &[Event],
         workbench: Option<Arc<dyn Workbench>>,
+        rules: &str,
+        sending: Sending,
     ) -> Self {
         let mut journal = MemoryJournal::default();
         let record = |event: &Event| Record {
@@ -295,7 +310,7 @@ impl World {
             matches: BTreeMap::new(),
             contact: Some("Thea <thea@example.com>".to_owned()),
         };
-        let file = RuleFile::parse("rules.yml", include_str!("rules.yml")).expect("rules parse");
+        let file = RuleFile::parse("rules.yml", rules).expect("rules parse");
         let now = clock.now();
         let defaults = GroupDefaults::default();
         let groups = file.groups.iter().map(|spec| Group::new("rules.yml", spec, &defaults, now));
@@ -315,13 +330,18 @@ impl World {
             window: WindowOptions::default(),
             eval: EvalOptions::default(),
             versions: vec![("Paramedic".to_owned(), "0.0.0".to_owned())],
+            sending,
         };
         let (handle, running) = Engine::start(setup).expect("the journal can be read");
         tokio::spawn(running);
         let address = Address::parse(HOST).expect("an address");
         let prometheus = PrometheusOptions { remote_write: true, ..PrometheusOptions::default() };
-        let options =
-            ServerOptions { workbench, prometheus, ..ServerOptions::new(Secret::new(TOKEN)) };
+        let options = ServerOptions {
+            workbench,
+            prometheus,
+            alerts: true,
+            ..ServerOptions::new(Secret::new(TOKEN))
+        };
         let router = router(handle.clone(), clock.clone(), &address, options);
         Self { handle, clock, client: Client { router }, thing }
     }
