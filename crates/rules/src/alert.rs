@@ -149,11 +149,11 @@ impl Alerts {
     }
 
     /// The series `ALERTS` and `ALERTS_FOR_STATE` of the active alerts.
-    pub(crate) fn series(&self) -> Vec<Series> {
+    pub(crate) fn series(&self, rule: &AlertRule) -> Vec<Series> {
         let mut series = Vec::new();
         for alert in self.iter().filter(|alert| alert.state.is_active()) {
             let Some(active_at) = alert.state.active_at() else { continue };
-            let mut labels = alert.labels.to_builder();
+            let mut labels = series_labels(rule, &alert.labels).to_builder();
             labels.set(METRIC_NAME, "ALERTS_FOR_STATE");
             let since_s = active_at.0.div_euclid(1000) as f64;
             series.push(Series { labels: labels.clone().build(), value: since_s });
@@ -162,6 +162,16 @@ impl Alerts {
         }
         series
     }
+}
+
+/// The labels of an alert in the series `ALERTS`. As in Prometheus, a label of the rule that expanded
+/// to nothing, which the alert does not have, stands there as it is written.
+pub(crate) fn series_labels(rule: &AlertRule, alert: &Labels) -> Labels {
+    let mut labels = alert.to_builder();
+    for (name, text) in rule.labels.iter().filter(|(name, _)| alert.get(name).is_none()) {
+        labels.set(name, &text.source);
+    }
+    labels.build()
 }
 
 /// The alerts that a result means.

@@ -380,7 +380,7 @@ impl RuleState {
                 numbers_only(&result)?;
                 let evaluation = Evaluation { source, at, context, position, limit, has_address };
                 self.alerts.evaluate(rule, result, &evaluation, events)?;
-                if self.restored { self.alerts.series() } else { Vec::new() }
+                if self.restored { self.alerts.series(rule) } else { Vec::new() }
             }
             Rule::Record(rule) => {
                 let (numbers, others) = record(rule, result, limit)?;

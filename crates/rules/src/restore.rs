@@ -12,7 +12,7 @@ use std::time::Duration;
 use paramedic_model::{Labels, METRIC_NAME, Sample, TimeMs, is_stale};
 use paramedic_promql::{RowRef, Source};
 
-use crate::alert::Alert;
+use crate::alert::{Alert, series_labels};
 use crate::file::Rule;
 use crate::group::{Group, is_same_written};
 use crate::life::State;
@@ -90,7 +90,9 @@ impl Group {
             let later = |alert: Alert| Alert { state: shifted(alert.state, down), ..alert };
             state.alerts.replace(alerts.into_iter().map(later));
             // They were written before, so those that do not come back end with a marker.
-            state.written = state.alerts.series().into_iter().map(|s| s.labels).collect();
+            let Rule::Alert(rule) = state.rule() else { continue };
+            let series = state.alerts.series(rule);
+            state.written = series.into_iter().map(|series| series.labels).collect();
         }
     }
 
@@ -121,9 +123,12 @@ impl Group {
             if hold < grace {
                 continue;
             }
+            let rule = rule.clone();
             for alert in state.alerts.iter_mut() {
                 let State::Pending { .. } = alert.state else { continue };
-                let Some(last) = last_sample(source, &alert.labels, now - tolerance, now) else {
+                let Some(last) =
+                    last_sample(source, &series_labels(&rule, &alert.labels), now - tolerance, now)
+                else {
                     continue;
                 };
                 let active_at = restored_active_at(hold, last, now, grace);
