@@ -26,7 +26,8 @@ const PEERS: &[Peer] = &[
 ];
 
 /// Packages without a program of their own: pip packages that tests import.
-const MODULES: &[(&str, &str)] = &[("winrm", "pywinrm"), ("prometheus_api_client", "prometheus-api-client")];
+const MODULES: &[(&str, &str)] =
+    &[("winrm", "pywinrm"), ("prometheus_api_client", "prometheus-api-client")];
 
 pub fn list() -> Result<()> {
     for peer in PEERS {

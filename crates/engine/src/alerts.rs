@@ -7,9 +7,7 @@ use std::time::Duration;
 use paramedic_journal::GroupRow;
 use paramedic_model::{Histogram, Labels, Series, TimeMs};
 use paramedic_promql::{EvalOptions, Source};
-use paramedic_rules::{
-    Alert, AlertEvent, Change, Context, Group, Health, Outgoing, State, Store,
-};
+use paramedic_rules::{Alert, AlertEvent, Change, Context, Group, Health, Outgoing, State, Store};
 use paramedic_samples::{Commit, Window};
 use tokio::time::Instant;
 

@@ -7,13 +7,13 @@
 mod alerting;
 pub mod assembly;
 mod commands;
-mod patterns;
-mod reload;
 pub mod config;
 mod exit;
 pub mod kinds;
 pub mod lab;
 mod out;
+mod patterns;
+mod reload;
 
 use std::process::ExitCode;
 

@@ -230,10 +230,7 @@ impl Incident {
             expr: opened.expr.clone(),
             value: opened.value.clone(),
             blind: view.blind().filter(|_| incident.signal == Signal::Blind).map(
-                |(since, reason)| BlindSince {
-                    since: moment(since),
-                    reason: reason.to_owned(),
-                },
+                |(since, reason)| BlindSince { since: moment(since), reason: reason.to_owned() },
             ),
             outside: opened.outside.as_ref().map(|outside| Sender {
                 via: match outside.via {

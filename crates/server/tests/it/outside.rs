@@ -139,19 +139,45 @@ fn what_is_wrong_is_said_as_an_alertmanager_says_it() {
         });
     };
     let alerts = "/api/v2/alerts";
-    check(alerts, "{", expect![[r#"400 {"code":400,"message":"parsing alerts body: invalid type: map, expected a sequence at line 1 column 0"} (0)"#]]);
+    check(
+        alerts,
+        "{",
+        expect![[
+            r#"400 {"code":400,"message":"parsing alerts body: invalid type: map, expected a sequence at line 1 column 0"} (0)"#
+        ]],
+    );
     check(alerts, "[]", expect!["200  (0)"]);
-    check(alerts, "[{}]", expect![[r#"422 {"code":602,"message":"0.labels in body is required"} (0)"#]]);
-    check(alerts, r#"[{"labels":{"a":""}}]"#, expect![[r#"400 "at least one label pair required" (0)"#]]);
+    check(
+        alerts,
+        "[{}]",
+        expect![[r#"422 {"code":602,"message":"0.labels in body is required"} (0)"#]],
+    );
+    check(
+        alerts,
+        r#"[{"labels":{"a":""}}]"#,
+        expect![[r#"400 "at least one label pair required" (0)"#]],
+    );
     check(
         alerts,
         r#"[{"labels":{"alertname":"A"},"startsAt":"2026-01-02T00:00:00Z","endsAt":"2026-01-01T00:00:00Z"},
             {"labels":{"alertname":"B"}}]"#,
         expect![[r#"400 "start time must be before end time" (1)"#]],
     );
-    check(alerts, r#"[{"labels":{"alertname":"A"},"startsAt":"yesterday"}]"#, expect![[r#"400 "startsAt is no moment as in RFC 3339: \"yesterday\"" (0)"#]]);
-    check(alerts, r#"[{"labels":{"alertname":"A"},"generatorURL":"javascript:x"}]"#, expect![[r#"400 "generatorURL is no URL of the web" (0)"#]]);
-    check("/api/paramedic/v1/webhook", r#"{"version":"3","alerts":[]}"#, expect![[r#"400 "a payload of version 4 is expected, not \"3\"" (0)"#]]);
+    check(
+        alerts,
+        r#"[{"labels":{"alertname":"A"},"startsAt":"yesterday"}]"#,
+        expect![[r#"400 "startsAt is no moment as in RFC 3339: \"yesterday\"" (0)"#]],
+    );
+    check(
+        alerts,
+        r#"[{"labels":{"alertname":"A"},"generatorURL":"javascript:x"}]"#,
+        expect![[r#"400 "generatorURL is no URL of the web" (0)"#]],
+    );
+    check(
+        "/api/paramedic/v1/webhook",
+        r#"{"version":"3","alerts":[]}"#,
+        expect![[r#"400 "a payload of version 4 is expected, not \"3\"" (0)"#]],
+    );
 }
 
 #[test]

@@ -22,20 +22,28 @@ fn check(break_it: bool, paths: &[&str], expected: Expect) {
 
 #[test]
 fn rules_have_the_shape_of_prometheus() {
-    check(false, &["rules", "alerts"], expect![[r#"
+    check(
+        false,
+        &["rules", "alerts"],
+        expect![[r#"
         rules
           200 {"status":"success","data":{"groups":[{"name":"things","file":"rules.yml","rules":[{"state":"inactive","name":"ThingDown","query":"thing_up == 0","duration":60,"keepFiringFor":0,"labels":{"severity":"critical"},"annotations":{"runbook_url":"https://example.com/runbooks/ThingDown","summary":"{{ $labels.name }} is down"},"alerts":[],"health":"ok","evaluationTime":0,"lastEvaluation":"2026-11-21T02:23:00.833Z","type":"alerting"}],"interval":60,"limit":0,"evaluationTime":0,"lastEvaluation":"2026-11-21T02:23:00.833Z"}]}}
         alerts
           200 {"status":"success","data":{"alerts":[]}}
-    "#]]);
-    check(true, &["rules", "alerts", "rules?exclude_alerts=true"], expect![[r#"
+    "#]],
+    );
+    check(
+        true,
+        &["rules", "alerts", "rules?exclude_alerts=true"],
+        expect![[r#"
         rules
           200 {"status":"success","data":{"groups":[{"name":"things","file":"rules.yml","rules":[{"state":"firing","name":"ThingDown","query":"thing_up == 0","duration":60,"keepFiringFor":0,"labels":{"severity":"critical"},"annotations":{"runbook_url":"https://example.com/runbooks/ThingDown","summary":"{{ $labels.name }} is down"},"alerts":[{"labels":{"alertname":"ThingDown","instance":"thing:1","job":"thing","name":"t1","severity":"critical"},"annotations":{"runbook_url":"https://example.com/runbooks/ThingDown","summary":"t1 is down"},"state":"firing","activeAt":"2026-11-21T02:23:15Z","value":"0e+00"}],"health":"ok","evaluationTime":0,"lastEvaluation":"2026-11-21T02:25:00.833Z","type":"alerting"}],"interval":60,"limit":0,"evaluationTime":0,"lastEvaluation":"2026-11-21T02:25:00.833Z"}]}}
         alerts
           200 {"status":"success","data":{"alerts":[{"labels":{"alertname":"ThingDown","instance":"thing:1","job":"thing","name":"t1","severity":"critical"},"annotations":{"runbook_url":"https://example.com/runbooks/ThingDown","summary":"t1 is down"},"state":"firing","activeAt":"2026-11-21T02:23:15Z","value":"0e+00"}]}}
         rules?exclude_alerts=true
           200 {"status":"success","data":{"groups":[{"name":"things","file":"rules.yml","rules":[{"state":"firing","name":"ThingDown","query":"thing_up == 0","duration":60,"keepFiringFor":0,"labels":{"severity":"critical"},"annotations":{"runbook_url":"https://example.com/runbooks/ThingDown","summary":"{{ $labels.name }} is down"},"alerts":null,"health":"ok","evaluationTime":0,"lastEvaluation":"2026-11-21T02:25:00.833Z","type":"alerting"}],"interval":60,"limit":0,"evaluationTime":0,"lastEvaluation":"2026-11-21T02:25:00.833Z"}]}}
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
