@@ -155,7 +155,7 @@ fn yaml(jobs: &[(Job, Vec<Fields>)], groups: &[TargetGroup]) -> String {
     for (job, rules) in jobs {
         let _ = writeln!(text, "- job_name: {}\n  relabel_configs:", job.name);
         for fields in rules {
-            let _ = write!(text, "  - action: {}\n", fields.action.word());
+            let _ = writeln!(text, "  - action: {}", fields.action.word());
             let mut field = |name: &str, value: &str| {
                 let _ = writeln!(text, "    {name}: {value}");
             };
