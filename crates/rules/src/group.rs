@@ -423,7 +423,8 @@ fn instant(
 ) -> Result<(Vec<Element>, Vec<String>), RuleFailure> {
     let evaluation = plan
         .eval_instant_shared(source, at, context.options, selectors)
-        .map_err(|error| RuleFailure(error.to_string()))?;
+        // Without the place, as there: `lastError` has one expression to speak of.
+        .map_err(|error| RuleFailure(error.message))?;
     let warnings = evaluation.annotations.iter().map(ToString::to_string).collect();
     match evaluation.value {
         Value::Vector(elements) => Ok((elements, warnings)),

@@ -154,7 +154,7 @@ fn a_failed_query_leaves_alerts_as_they_were() {
         "#,
         expect![[r#"
             0s Pended {alertname="A", job="a"} = 0
-            60s rule 0 failed: 1:22: found duplicate series for the match group {job="a"} on the right hand-side of the operation: [{__name__="other", job="a", x="1"}, {__name__="other", job="a", x="2"}];many-to-many matching not allowed: matching labels must be unique on one side
+            60s rule 0 failed: found duplicate series for the match group {job="a"} on the right hand-side of the operation: [{__name__="other", job="a", x="1"}, {__name__="other", job="a", x="2"}];many-to-many matching not allowed: matching labels must be unique on one side
             120s Fired {alertname="A", job="a"} = 0
         "#]],
     );

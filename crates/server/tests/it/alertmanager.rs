@@ -370,7 +370,7 @@ const SHAPES: &str = r#"groups:
   rules:
   - { record: "r:one", expr: "vector( 1 )", labels: { a: "x & y" } }
   - { record: r2, expr: "1 +  1" }
-  - { alert: Fires, expr: "vector(1234567) >= 1", labels: { severity: page, "t": "{{ $value }}" }, annotations: { summary: "<{{ $value }}>" } }
+  - { alert: Fires, expr: "vector(12345) >= 1", labels: { severity: page, "t": "{{ $value }}" }, annotations: { summary: "<{{ $value }}>" } }
   - { alert: Waits, expr: "vector(0)", for: 90m }
   - { alert: Sleeps, expr: "vector(1) > 2", for: 1d, keep_firing_for: 5m }
   - { alert: Fails, expr: "label_replace(vector(1), \"x\", \"$1\", \"a\", \"(.*)\") + on() (vector(1) or label_replace(vector(1), \"b\", \"c\", \"\", \"\"))" }

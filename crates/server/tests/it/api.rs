@@ -38,118 +38,120 @@ fn incidents_as_programs_read_them() {
         check(
             &world.client.api("incidents/1").await.json(),
             expect![[r#"
-            {
-              "id": 1,
-              "alert": "ThingDown",
-              "stage": "waiting for approval",
-              "system": "thing-1",
-              "summary": "t1 is down",
-              "since": "2026-11-21T02:22:00.000Z",
-              "opened_at": "2026-11-21T02:23:00.000Z",
-              "open": true,
-              "likely": "It crashed",
-              "waits_for": "approval by a person",
-              "signal": "firing",
-              "ending": null,
-              "labels": {
-                "alertname": "ThingDown",
-                "instance": "thing:1",
-                "job": "thing",
-                "name": "t1",
-                "severity": "critical"
-              },
-              "annotations": {
-                "runbook_url": "https://example.com/runbooks/ThingDown",
-                "summary": "t1 is down"
-              },
-              "expr": "thing_up == 0",
-              "value": "0",
-              "runbook": "ThingDown",
-              "round": 1,
-              "evidence": [
                 {
-                  "step": "state",
-                  "title": "Look at the thing",
-                  "state": "saw",
-                  "summary": "the thing is crashed",
-                  "at": "2026-11-21T02:23:00.000Z",
-                  "took_ms": 0,
-                  "facts": {
-                    "word": "crashed"
+                  "id": 1,
+                  "alert": "ThingDown",
+                  "stage": "waiting for approval",
+                  "system": "thing-1",
+                  "summary": "t1 is down",
+                  "since": "2026-11-21T02:22:00.000Z",
+                  "opened_at": "2026-11-21T02:23:00.000Z",
+                  "open": true,
+                  "likely": "It crashed",
+                  "waits_for": "approval by a person",
+                  "signal": "firing",
+                  "ending": null,
+                  "labels": {
+                    "alertname": "ThingDown",
+                    "instance": "thing:1",
+                    "job": "thing",
+                    "name": "t1",
+                    "severity": "critical"
                   },
-                  "excerpt": ""
-                }
-              ],
-              "causes": [
-                {
-                  "id": "crash",
-                  "title": "It crashed",
-                  "judgement": "supported",
-                  "because": "the thing is crashed",
-                  "likely": true
-                },
-                {
-                  "id": "disk",
-                  "title": "Its disk is full",
-                  "judgement": "refuted",
-                  "because": "`state.word == \"full\"` does not hold",
-                  "likely": false
-                },
-                {
-                  "id": "stopped",
-                  "title": "Somebody stopped it",
-                  "judgement": "refuted",
-                  "because": "`state.word == \"stopped\"` does not hold",
-                  "likely": false
-                }
-              ],
-              "proposal": {
-                "step": "restart",
-                "uses": "thing/restart",
-                "args": {
-                  "name": "t1"
-                },
-                "system": "thing-1",
-                "precondition": "it is down",
-                "blast_radius": "nobody uses it now",
-                "blast_count": 0,
-                "approval": "required",
-                "digest": "f569c9bacd4ad7c5",
-                "approved_by": [],
-                "approvals_missing": 1
-              },
-              "plan": [
-                {
-                  "step": "restart",
-                  "title": "Restart it",
-                  "work": "action",
-                  "uses": "thing/restart",
-                  "approval": "required"
-                }
-              ],
-              "acts": [],
-              "guards": [],
-              "contact": "Thea <thea@example.com>",
-              "timeline": [
-                {
-                  "at": "2026-11-21T02:23:00.000Z",
-                  "text": "ThingDown fired; incident opened"
-                },
-                {
-                  "at": "2026-11-21T02:23:00.000Z",
-                  "text": "Looked at `state`: the thing is crashed"
-                },
-                {
-                  "at": "2026-11-21T02:23:00.000Z",
-                  "text": "Likely cause: It crashed (the thing is crashed)"
-                },
-                {
-                  "at": "2026-11-21T02:23:00.000Z",
-                  "text": "Offered `thing/restart` on thing-1: nobody uses it now"
-                }
-              ],
-              "report": null
-            }"#]],
+                  "annotations": {
+                    "runbook_url": "https://example.com/runbooks/ThingDown",
+                    "summary": "t1 is down"
+                  },
+                  "expr": "thing_up == 0",
+                  "value": "0",
+                  "blind": null,
+                  "outside": null,
+                  "runbook": "ThingDown",
+                  "round": 1,
+                  "evidence": [
+                    {
+                      "step": "state",
+                      "title": "Look at the thing",
+                      "state": "saw",
+                      "summary": "the thing is crashed",
+                      "at": "2026-11-21T02:23:00.000Z",
+                      "took_ms": 0,
+                      "facts": {
+                        "word": "crashed"
+                      },
+                      "excerpt": ""
+                    }
+                  ],
+                  "causes": [
+                    {
+                      "id": "crash",
+                      "title": "It crashed",
+                      "judgement": "supported",
+                      "because": "the thing is crashed",
+                      "likely": true
+                    },
+                    {
+                      "id": "disk",
+                      "title": "Its disk is full",
+                      "judgement": "refuted",
+                      "because": "`state.word == \"full\"` does not hold",
+                      "likely": false
+                    },
+                    {
+                      "id": "stopped",
+                      "title": "Somebody stopped it",
+                      "judgement": "refuted",
+                      "because": "`state.word == \"stopped\"` does not hold",
+                      "likely": false
+                    }
+                  ],
+                  "proposal": {
+                    "step": "restart",
+                    "uses": "thing/restart",
+                    "args": {
+                      "name": "t1"
+                    },
+                    "system": "thing-1",
+                    "precondition": "it is down",
+                    "blast_radius": "nobody uses it now",
+                    "blast_count": 0,
+                    "approval": "required",
+                    "digest": "f569c9bacd4ad7c5",
+                    "approved_by": [],
+                    "approvals_missing": 1
+                  },
+                  "plan": [
+                    {
+                      "step": "restart",
+                      "title": "Restart it",
+                      "work": "action",
+                      "uses": "thing/restart",
+                      "approval": "required"
+                    }
+                  ],
+                  "acts": [],
+                  "guards": [],
+                  "contact": "Thea <thea@example.com>",
+                  "timeline": [
+                    {
+                      "at": "2026-11-21T02:23:00.000Z",
+                      "text": "ThingDown fired; incident opened"
+                    },
+                    {
+                      "at": "2026-11-21T02:23:00.000Z",
+                      "text": "Looked at `state`: the thing is crashed"
+                    },
+                    {
+                      "at": "2026-11-21T02:23:00.000Z",
+                      "text": "Likely cause: It crashed (the thing is crashed)"
+                    },
+                    {
+                      "at": "2026-11-21T02:23:00.000Z",
+                      "text": "Offered `thing/restart` on thing-1: nobody uses it now"
+                    }
+                  ],
+                  "report": null
+                }"#]],
         );
     });
 }

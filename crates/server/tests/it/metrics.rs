@@ -39,8 +39,8 @@ fn rounds_and_samples_are_counted() {
         prometheus_rule_group_duration_seconds{quantile="0.99"} 0
         prometheus_rule_group_duration_seconds_sum 0
         prometheus_rule_group_duration_seconds_count 4
-        prometheus_tsdb_head_samples_appended_total{type="float"} 63
-        prometheus_tsdb_head_series 7
+        prometheus_tsdb_head_samples_appended_total{type="float"} 99
+        prometheus_tsdb_head_series 11
         prometheus_target_scrapes_sample_duplicate_timestamp_total 0
         prometheus_target_scrapes_sample_out_of_order_total 0
         prometheus_target_scrapes_sample_out_of_bounds_total 0

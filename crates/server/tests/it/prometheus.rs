@@ -402,11 +402,11 @@ fn labels_and_series_are_listed() {
         "label/__name__/values",
         &[&[start, end], &[a]],
         expect![[r##"
-        # start=1795224120 end=EPOCH
-        200 {"status":"success","data":["m","odd","scrape_duration_seconds","scrape_samples_scraped","thing_up","up"]}
-        # match[]=m{job="a"}
-        200 {"status":"success","data":["m"]}
-    "##]],
+            # start=1795224120 end=EPOCH
+            200 {"status":"success","data":["m","odd","scrape_duration_seconds","scrape_samples_post_metric_relabeling","scrape_samples_scraped","scrape_series_added","thing_up","up"]}
+            # match[]=m{job="a"}
+            200 {"status":"success","data":["m"]}
+        "##]],
     );
     check(
         "label/U__a_2e_b/values",
@@ -440,7 +440,7 @@ fn labels_and_series_are_listed() {
             # match[]=m end=1795224120
             200 {"status":"success","data":[]}
             # match[]={instance!="", job=~"b|thing"}
-            200 {"status":"success","data":[{"__name__":"m","instance":"1","job":"b"},{"__name__":"scrape_duration_seconds","instance":"beside:1","job":"thing"},{"__name__":"scrape_duration_seconds","instance":"thing:1","job":"thing"},{"__name__":"scrape_samples_scraped","instance":"beside:1","job":"thing"},{"__name__":"scrape_samples_scraped","instance":"thing:1","job":"thing"},{"__name__":"thing_up","instance":"thing:1","job":"thing","name":"t1"},{"__name__":"up","instance":"beside:1","job":"thing"},{"__name__":"up","instance":"thing:1","job":"thing"}]}
+            200 {"status":"success","data":[{"__name__":"m","instance":"1","job":"b"},{"__name__":"scrape_duration_seconds","instance":"beside:1","job":"thing"},{"__name__":"scrape_duration_seconds","instance":"thing:1","job":"thing"},{"__name__":"scrape_samples_post_metric_relabeling","instance":"beside:1","job":"thing"},{"__name__":"scrape_samples_post_metric_relabeling","instance":"thing:1","job":"thing"},{"__name__":"scrape_samples_scraped","instance":"beside:1","job":"thing"},{"__name__":"scrape_samples_scraped","instance":"thing:1","job":"thing"},{"__name__":"scrape_series_added","instance":"beside:1","job":"thing"},{"__name__":"scrape_series_added","instance":"thing:1","job":"thing"},{"__name__":"thing_up","instance":"thing:1","job":"thing","name":"t1"},{"__name__":"up","instance":"beside:1","job":"thing"},{"__name__":"up","instance":"thing:1","job":"thing"}]}
         "##]],
     );
     check(
@@ -484,9 +484,9 @@ fn the_server_tells_of_itself() {
         "status/runtimeinfo",
         &[&[]],
         expect![[r##"
-        # 
-        200 {"status":"success","data":{"startTime":"2026-11-21T02:22:00.000Z","CWD":"","hostname":"","serverTime":"2026-11-21T02:22:01.000Z","reloadConfigSuccess":true,"lastConfigTime":"2026-11-21T02:22:00.000Z","corruptionCount":0,"goroutineCount":0,"GOMAXPROCS":0,"GOMEMLIMIT":0,"GOGC":"","GODEBUG":"","storageRetention":"2h"}}
-    "##]],
+            # 
+            200 {"status":"success","data":{"startTime":"2026-11-21T02:22:00Z","CWD":"","hostname":"","serverTime":"2026-11-21T02:22:01Z","reloadConfigSuccess":true,"lastConfigTime":"2026-11-21T02:22:00Z","corruptionCount":0,"goroutineCount":0,"GOMAXPROCS":0,"GOMEMLIMIT":0,"GOGC":"","GODEBUG":"","storageRetention":"2h"}}
+        "##]],
     );
     check(
         "metadata",
