@@ -128,16 +128,185 @@ fn an_unknown_key_names_the_nearest() {
     config(
         "entirely_else: 1\n",
         expect![[r#"
-        exit 1
-        paramedic.yml:1:1: unknown key `entirely_else`; known here: global, rule_files, runbooks, shipped, scrape_configs, systems, guards, data_dir, server, query, retention, samples, alerting, remote_write, remote_read, storage, tracing, scrape_config_files
-    "#]],
+            exit 1
+            paramedic.yml:1:1: unknown key `entirely_else`; known here: prometheus, global, scrape_configs, scrape_config_files, alerting, remote_write, remote_read, storage, tracing, otlp, runtime, rule_files, runbooks, shipped, systems, guards, data_dir, server, query, sending, retention, samples
+        "#]],
     );
     config(
-        "alerting: {}\n",
+        "remote_write: [{ url: http://x }]\n",
+        expect![[r#"
+            exit 1
+            paramedic.yml:1:15: `remote_write` is not supported: samples are not sent on; let a Prometheus beside it do that
+        "#]],
+    );
+}
+
+/// As people have it.
+const PROMETHEUS: &str = r#"
+global:
+  scrape_interval: 15s
+  scrape_timeout: 10s
+  evaluation_interval: 15s
+  external_labels: { monitor: lab, host: "${HOSTNAME}" }
+  sample_limit: 50000
+rule_files: ["rules/*.yml"]
+alerting:
+  alert_relabel_configs: [{ regex: replica, action: labeldrop }]
+  alertmanagers:
+  - path_prefix: /am
+    static_configs: [{ targets: ["127.0.0.1:9093"] }]
+scrape_configs:
+- job_name: prometheus
+  static_configs: [{ targets: ["localhost:9090"] }]
+- job_name: node
+  honor_labels: true
+  scrape_interval: 1m
+  metrics_path: /m
+  params: { "collect[]": [cpu, disk] }
+  body_size_limit: 10MB
+  fallback_scrape_protocol: PrometheusText0.0.4
+  basic_auth: { username: ann, password: secret }
+  tls_config: { insecure_skip_verify: true, server_name: x }
+  scheme: https
+  static_configs: [{ targets: ["a:9100", "b:9100"], labels: { env: prod } }]
+  file_sd_configs: [{ files: ["targets/*.json"], refresh_interval: 1m }]
+  http_sd_configs: [{ url: "http://127.0.0.1:1/targets", authorization: { credentials: x } }]
+  relabel_configs:
+  - { source_labels: [__address__], regex: "([^:]+):.*", target_label: instance }
+  - { action: Keep, source_labels: [env], regex: prod|dev }
+  metric_relabel_configs:
+  - { source_labels: [__name__], regex: go_.*, action: drop }
+"#;
+
+#[test]
+fn a_prometheus_yml_is_taken_as_it_is() {
+    config(
+        PROMETHEUS,
+        expect![[r#"
+        exit 0
+        paramedic.yml: 0 systems, 3 targets, 0 rules in 0 groups, 0 runbooks
+    "#]],
+    );
+    check(
+        &[
+            ("etc/prometheus.yml", PROMETHEUS),
+            ("paramedic.yml", "prometheus: etc/prometheus.yml\n"),
+        ],
+        expect![[r#"
+            exit 0
+            paramedic.yml: 0 systems, 3 targets, 0 rules in 0 groups, 0 runbooks
+        "#]],
+    );
+}
+
+#[test]
+fn a_mistake_of_another_file_stands_at_its_own_path() {
+    let files = |own: &'static str| {
+        [("etc/prometheus.yml", "global: { scrape_intervall: 1m }\n"), ("paramedic.yml", own)]
+    };
+    check(
+        &files("prometheus: etc/prometheus.yml\n"),
         expect![[r#"
         exit 1
-        paramedic.yml:1:11: `alerting` is not supported: incidents are opened here; alerts are not sent to an Alertmanager yet
+        etc/prometheus.yml:1:11: unknown key `scrape_intervall`; did you mean `scrape_interval`?
     "#]],
+    );
+    check(
+        &files("global: {}\nsistems: []\nprometheus: etc/prometheus.yml\n"),
+        expect![[r#"
+        exit 1
+        paramedic.yml:1:9: `global` stands in etc/prometheus.yml then, not here
+        paramedic.yml:2:1: unknown key `sistems`; did you mean `systems`?
+        etc/prometheus.yml:1:11: unknown key `scrape_intervall`; did you mean `scrape_interval`?
+    "#]],
+    );
+    check(
+        &files("prometheus: nowhere.yml\n"),
+        expect![[r#"
+        exit 1
+        paramedic.yml:1:13: cannot read nowhere.yml: No such file or directory (os error 2)
+    "#]],
+    );
+}
+
+#[test]
+fn what_a_job_may_not_say_is_named() {
+    let job = |text: &str, want: Expect| {
+        config(&format!("scrape_configs:\n- job_name: x\n{text}"), want);
+    };
+    job(
+        "  kubernetes_sd_configs: [{ role: pod }]\n  oauth2: { client_id: x }\n  \
+         proxy_url: http://x\n  http_headers: {}\n  scrape_native_histograms: true\n  \
+         scrape_protocols: [PrometheusProto]\n",
+        expect![[r#"
+            exit 1
+            paramedic.yml:8:22: `PrometheusProto` is not supported: targets are scraped in the text formats; leave it out
+        "#]],
+    );
+    job(
+        "  scrape_interval: 5s\n  scrape_timeout: 7s\n  body_size_limit: ten\n",
+        expect![[r#"
+            exit 1
+            paramedic.yml:4:19: scrape timeout greater than scrape interval for scrape config with job name "x"
+            paramedic.yml:5:20: `body_size_limit` must be a size such as 10MB, not "ten"
+        "#]],
+    );
+    job(
+        "  relabel_configs:\n  - { regex: \"(\", target_label: x }\n  - { action: kep }\n  - \
+         { action: hashmod, target_label: x }\n  - { source_label: [a], target_label: b }\n",
+        expect![[r#"
+            exit 1
+            paramedic.yml:4:14: error parsing regexp: missing closing ): `^(?s:()$`
+            paramedic.yml:5:15: unknown relabel action "kep"
+            paramedic.yml:6:5: relabel configuration for hashmod requires non-zero modulus
+            paramedic.yml:7:7: unknown key `source_label`; did you mean `source_labels`?
+        "#]],
+    );
+    job(
+        "  basic_auth: { username: a, password: b, password_file: c }\n",
+        expect![[r#"
+            exit 1
+            paramedic.yml:3:58: at most one of password & password_file must be configured
+        "#]],
+    );
+    job(
+        "  authorization: { type: Basic }\n",
+        expect![[r#"
+        exit 1
+        paramedic.yml:3:18: authorization type cannot be set to "basic", use "basic_auth" instead
+    "#]],
+    );
+    job(
+        "  basic_auth: {}\n  authorization: {}\n",
+        expect![[r#"
+        exit 1
+        paramedic.yml:2:3: at most one of basic_auth, oauth2 & authorization must be configured
+    "#]],
+    );
+    job(
+        "  tls_config: { cert_file: nowhere.pem }\n",
+        expect![[r#"
+        exit 1
+        paramedic.yml:3:28: cannot read nowhere.pem: No such file or directory (os error 2)
+    "#]],
+    );
+    job(
+        "  tls_config: { ca: nonsense }\n",
+        expect![[r#"
+        exit 1
+        paramedic.yml:3:15: setting "tls_config": the file holds no certificate authority
+    "#]],
+    );
+    job(
+        "  static_configs: [{ targets: [\"http://a:1/x\"] }]\n  file_sd_configs: [{ files: [a.txt] }]\n  \
+         http_sd_configs: [{ url: ftp://a }]\n- job_name: x\n",
+        expect![[r#"
+            exit 1
+            paramedic.yml:3:32: "http://a:1/x" is not a valid hostname; write host:port, and the rest as `scheme` and `metrics_path`
+            paramedic.yml:4:31: path name "a.txt" is not valid for file discovery: it ends in .json, .yml or .yaml, and only its last part may hold *
+            paramedic.yml:5:28: URL scheme must be 'http' or 'https'
+            paramedic.yml:6:3: found multiple scrape configs with job name "x"
+        "#]],
     );
 }
 
