@@ -35,5 +35,8 @@ mod seeds;
 #[expect(dead_code, reason = "the integration's own tests use the rest of it")]
 mod peer;
 
+/// One prometheus.yml for a real Prometheus and the built binary: the same series in both.
+mod prometheus_yml;
+
 /// The whole pipeline against the real Traefik.
 mod real_traefik;
