@@ -311,8 +311,9 @@ fn a_collection_that_comes_late_is_no_news() {
         server.ask(1, "ann", Verb::Approve(None)).await.expect("it is on offer");
         server.until(1, stands("verifying")).await;
         // The next collection hangs for its ten seconds; the ones that verify do not.
+        world.clock.sleep(seconds(1)).await;
         exporter.hangs();
-        world.clock.sleep(INTERVAL - seconds(5)).await;
+        world.clock.sleep(INTERVAL - seconds(6)).await;
         exporter.shows("app_up 1");
         server.until(1, stands("watching")).await;
         let can_look =
