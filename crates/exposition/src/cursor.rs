@@ -240,10 +240,41 @@ pub(crate) fn unescape_help(text: &str, quotes: bool) -> String {
     out
 }
 
-/// Gathers samples and metadata.
-pub(crate) struct Gatherer<'a> {
+/// What is said of families, in the order of first mention.
+#[derive(Default)]
+pub(crate) struct Families {
     metadata: Vec<Metadata>,
     known: HashMap<String, usize>,
+}
+
+impl Families {
+    /// What is said of the family `name` so far.
+    pub fn of(&mut self, name: String) -> &mut Metadata {
+        let metadata = &mut self.metadata;
+        let at = *self.known.entry(name).or_insert_with_key(|name| {
+            metadata.push(Metadata { name: name.clone(), ..Metadata::default() });
+            metadata.len() - 1
+        });
+        &mut self.metadata[at]
+    }
+
+    /// Whether something is said of the family `name`.
+    pub fn has(&self, name: &str) -> bool {
+        self.known.contains_key(name)
+    }
+
+    fn type_of(&self, name: &str) -> MetricType {
+        self.known.get(name).map_or(MetricType::Unknown, |at| self.metadata[*at].metric_type)
+    }
+
+    pub fn into_metadata(self) -> Vec<Metadata> {
+        self.metadata
+    }
+}
+
+/// Gathers samples and metadata.
+pub(crate) struct Gatherer<'a> {
+    pub families: Families,
     writing: Writing<'a>,
     values: Vec<f64>,
     times: Vec<Option<TimeMs>>,
@@ -251,7 +282,7 @@ pub(crate) struct Gatherer<'a> {
 
 /// What stands in a body.
 pub(crate) struct Gathered {
-    pub metadata: Vec<Metadata>,
+    pub families: Families,
     pub series: SeriesTexts,
     pub values: Vec<f64>,
     pub times: Vec<Option<TimeMs>>,
@@ -260,22 +291,11 @@ pub(crate) struct Gathered {
 impl<'a> Gatherer<'a> {
     pub fn new(body: &'a str, last: Option<&'a Arc<SeriesTexts>>) -> Self {
         Self {
-            metadata: Vec::new(),
-            known: HashMap::new(),
+            families: Families::default(),
             writing: Writing::new(body, last),
             values: Vec::new(),
             times: Vec::new(),
         }
-    }
-
-    /// What is said of the family `name` so far.
-    pub fn metadata(&mut self, name: String) -> &mut Metadata {
-        let metadata = &mut self.metadata;
-        let at = *self.known.entry(name).or_insert_with_key(|name| {
-            metadata.push(Metadata { name: name.clone(), ..Metadata::default() });
-            metadata.len() - 1
-        });
-        &mut self.metadata[at]
     }
 
     /// Reads over name and labels of a sample, and gives its metric name.
@@ -307,18 +327,15 @@ impl<'a> Gatherer<'a> {
 
     /// Which label of a series of this name is a bound.
     fn bound(&self, name: &str) -> Option<Bound> {
-        let type_of = |family: &str| {
-            self.known.get(family).map_or(MetricType::Unknown, |at| self.metadata[*at].metric_type)
-        };
-        match name.strip_suffix("_bucket").map(type_of) {
+        match name.strip_suffix("_bucket").map(|family| self.families.type_of(family)) {
             Some(MetricType::Histogram | MetricType::GaugeHistogram) => Some(Bound::Le),
-            _ => (type_of(name) == MetricType::Summary).then_some(Bound::Quantile),
+            _ => (self.families.type_of(name) == MetricType::Summary).then_some(Bound::Quantile),
         }
     }
 
     pub fn finish(self, format: Format) -> Gathered {
-        let Self { metadata, writing, values, times, .. } = self;
-        Gathered { metadata, series: writing.finish(format), values, times }
+        let Self { families, writing, values, times } = self;
+        Gathered { families, series: writing.finish(format), values, times }
     }
 }
 

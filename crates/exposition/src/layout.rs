@@ -8,17 +8,21 @@
 //! A body that agrees with the texts of the last one has the same series: only its values are read.
 //! Of any other one the lines are read, and those whose text stood in the last body remember where.
 //!
+//! What the body says of its families stands in the texts, too, and is read from there when somebody
+//! asks. Of a family that is no longer mentioned it is told for ten more bodies, as in Prometheus.
+//!
 //! # Invariants
 //!
 //! - Texts hold all that decides a label set: format, `# TYPE` lines, name and labels as written.
 //! - A series is taken for one of the last body only where both, text and kind of bound, are equal.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 
-use paramedic_model::{Labels, Run, SeriesList};
+use paramedic_model::{Labels, Metadata, Run, SeriesList, TimeMs};
 
-use crate::cursor::{Blanks, Cursor, build};
+use crate::cursor::{Blanks, Cursor, Families, build};
 use crate::{Format, openmetrics, text};
 
 /// The series of the last body, as a reader of the next one wants them. Empty to begin with; what it
@@ -57,6 +61,22 @@ pub struct SeriesTexts {
     is_comparable: bool,
     /// Where series stood in the body before.
     previous: Option<(Weak<SeriesTexts>, Box<[Run]>)>,
+    /// Families that earlier bodies mentioned and this one does not.
+    vanished: Box<[Vanished]>,
+    /// How often a body had these very texts after the first one.
+    again: AtomicU32,
+}
+
+/// For how many bodies a family is told of after the last one that mentioned it.
+const VANISHED_TOLD: u32 = 10;
+/// How many such families are told of: the names that a target invents must not fill the memory.
+const VANISHED_MAX: usize = 1000;
+
+#[derive(Debug)]
+struct Vanished {
+    metadata: Metadata,
+    /// For how many bodies it is told, that of these texts included.
+    left: u32,
 }
 
 /// Where in the text a series begins, and where its value would.
@@ -78,12 +98,57 @@ impl SeriesTexts {
         Some(self.bounds[at].1)
     }
 
-    /// The values of a body that has these very texts.
-    pub(crate) fn values(&self, format: Format, body: &str) -> Option<Vec<f64>> {
+    /// What its body said of families.
+    fn families(&self) -> Families {
+        let mut families = Families::default();
+        let starts = [0].into_iter().chain(self.lines.iter().map(|line| line.end as usize));
+        let ends = self.lines.iter().map(|line| line.start as usize).chain([self.text.len()]);
+        for (start, end) in starts.zip(ends) {
+            let between = &self.text[start..end];
+            let read = match self.format {
+                Format::Text => text::comments(between, &mut families),
+                Format::OpenMetrics => openmetrics::comments(between, &mut families),
+            };
+            read.expect("the text was read when the body was");
+        }
+        families
+    }
+
+    /// Those that are told of although the body does not mention them.
+    fn vanished(&self) -> impl Iterator<Item = (&Metadata, u32)> {
+        let again = self.again.load(Ordering::Relaxed);
+        let left = move |gone: &Vanished| gone.left.saturating_sub(again);
+        self.vanished.iter().map(move |gone| (&gone.metadata, left(gone))).filter(|(_, l)| *l > 0)
+    }
+
+    /// A body had these very texts once more.
+    pub(crate) fn read_again(&self) {
+        self.again.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Keeps what `last` told of and this body, which mentions `families`, does not.
+    pub(crate) fn keep_vanished(&mut self, last: &SeriesTexts, families: &Families) {
+        let mentioned = last.families().into_metadata();
+        let mentioned = mentioned.into_iter().map(|metadata| (metadata, VANISHED_TOLD));
+        let earlier = last.vanished().map(|(metadata, left)| (metadata.clone(), left - 1));
+        let gone = mentioned
+            .chain(earlier)
+            .filter(|(metadata, left)| *left > 0 && !families.has(&metadata.name));
+        let gone = gone.take(VANISHED_MAX).map(|(metadata, left)| Vanished { metadata, left });
+        self.vanished = gone.collect();
+    }
+
+    /// The values of a body that has these very texts, and the times that its samples state.
+    pub(crate) fn values(
+        &self,
+        format: Format,
+        body: &str,
+    ) -> Option<(Vec<f64>, Option<Vec<Option<TimeMs>>>)> {
         if format != self.format || !self.is_comparable {
             return None;
         }
         let mut values = Vec::with_capacity(self.lines.len());
+        let mut times: Option<Vec<_>> = None;
         let (mut cursor, mut from) = (Cursor::new(body), 0);
         for line in &self.lines {
             let end = line.end as usize;
@@ -92,14 +157,18 @@ impl SeriesTexts {
             }
             values.push(cursor.value().ok()?);
             if cursor.peek() != Some(b'\n') {
-                match format {
+                let at = match format {
                     Format::Text => text::after_value(&mut cursor).ok()?,
                     Format::OpenMetrics => openmetrics::after_value(&mut cursor).ok()?,
                 };
+                if at.is_some() {
+                    let times = times.get_or_insert_with(|| vec![None; self.lines.len()]);
+                    times[values.len() - 1] = at;
+                }
             }
             from = end;
         }
-        (cursor.rest() == &self.text[from..]).then_some(values)
+        (cursor.rest() == &self.text[from..]).then_some((values, times))
     }
 }
 
@@ -124,6 +193,12 @@ impl SeriesList for SeriesTexts {
             }
             _ => Vec::new(),
         }
+    }
+
+    fn metadata(&self) -> Vec<Metadata> {
+        let mut metadata = self.families().into_metadata();
+        metadata.extend(self.vanished().map(|(metadata, _)| metadata.clone()));
+        metadata
     }
 }
 
@@ -219,6 +294,8 @@ impl<'a> Writing<'a> {
             bounds: self.bounds.into(),
             is_comparable: self.is_comparable,
             previous: self.last.map(|last| (Arc::downgrade(last), runs)),
+            vanished: Box::default(),
+            again: AtomicU32::new(0),
         }
     }
 }

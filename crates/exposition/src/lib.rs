@@ -30,7 +30,8 @@ mod text;
 mod write;
 
 pub use error::ExpositionError;
-pub use family::{Family, Metadata, MetricType, Scrape, ScrapedSample};
+pub use family::{Family, Scrape, ScrapedSample};
 pub use layout::{Layout, SeriesTexts};
+pub use paramedic_model::{Metadata, MetricType};
 pub use parse::{ContentTypeError, Format, Reading, parse, parse_again, parse_as};
 pub use write::{TEXT_CONTENT_TYPE, write_text};

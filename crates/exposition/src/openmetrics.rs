@@ -2,7 +2,7 @@
 
 use paramedic_model::TimeMs;
 
-use crate::cursor::{Blanks, Cursor, Gatherer, Result, unescape_help};
+use crate::cursor::{Blanks, Cursor, Families, Gatherer, Result, unescape_help};
 use crate::{MetricType, float};
 
 pub(crate) fn gather<'a>(text: &'a str, gatherer: &mut Gatherer<'a>) -> Result<()> {
@@ -19,7 +19,7 @@ pub(crate) fn gather<'a>(text: &'a str, gatherer: &mut Gatherer<'a>) -> Result<(
             return Ok(());
         }
         if cursor.accept("# ") {
-            metadata(&mut cursor, gatherer)?;
+            metadata(&mut cursor, &mut gatherer.families)?;
         } else {
             sample(&mut cursor, gatherer)?;
         }
@@ -32,6 +32,18 @@ pub(crate) fn gather<'a>(text: &'a str, gatherer: &mut Gatherer<'a>) -> Result<(
     }
 }
 
+/// Reads the metadata that stands in a text without samples.
+pub(crate) fn comments(text: &str, families: &mut Families) -> Result<()> {
+    let mut cursor = Cursor::new(text);
+    while !cursor.is_at_end() && !cursor.rest().starts_with("# EOF") {
+        if cursor.accept("# ") {
+            metadata(&mut cursor, families)?;
+        }
+        cursor.accept("\n");
+    }
+    Ok(())
+}
+
 fn blank(cursor: &mut Cursor<'_>) -> Result<()> {
     if cursor.accept(" ") {
         return Ok(());
@@ -39,7 +51,7 @@ fn blank(cursor: &mut Cursor<'_>) -> Result<()> {
     cursor.fail(format!("expected one blank, found {}", cursor.found()))
 }
 
-fn metadata(cursor: &mut Cursor<'_>, gatherer: &mut Gatherer<'_>) -> Result<()> {
+fn metadata(cursor: &mut Cursor<'_>, families: &mut Families) -> Result<()> {
     let start = cursor.pos;
     let keyword = cursor.take_until(|b| matches!(b, b' ' | b'\n'));
     if !matches!(keyword, "HELP" | "TYPE" | "UNIT") {
@@ -55,9 +67,9 @@ fn metadata(cursor: &mut Cursor<'_>, gatherer: &mut Gatherer<'_>) -> Result<()> 
     }
     let text = cursor.take_until(|b| b == b'\n');
     match keyword {
-        "HELP" => gatherer.metadata(name).help = unescape_help(text, true),
+        "HELP" => families.of(name).help = unescape_help(text, true),
         "TYPE" => match MetricType::of_word(text).filter(|_| text != "untyped") {
-            Some(metric_type) => gatherer.metadata(name).metric_type = metric_type,
+            Some(metric_type) => families.of(name).metric_type = metric_type,
             None => return cursor.fail_at(start, format!("invalid metric type {text:?}")),
         },
         _ => {
@@ -65,7 +77,7 @@ fn metadata(cursor: &mut Cursor<'_>, gatherer: &mut Gatherer<'_>) -> Result<()> 
                 return cursor
                     .fail_at(start, format!("unit {text:?} not a suffix of metric {name:?}"));
             }
-            gatherer.metadata(name).unit = text.to_owned();
+            families.of(name).unit = text.to_owned();
         }
     }
     Ok(())

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use paramedic_model::{Series, SeriesList as _};
+use paramedic_model::{Series, SeriesList as _, TimeMs};
 
 use crate::cursor::{Gathered, Gatherer};
 use crate::{ExpositionError, Layout, Scrape, ScrapedSample, SeriesTexts, openmetrics, text};
@@ -40,13 +40,15 @@ impl Format {
     }
 }
 
-/// What a body says: its series, and the value of each. A sample's own time is not kept.
+/// What a body says: its series, and the value of each.
 #[derive(Clone, Debug)]
 pub struct Reading {
     /// The same list as last time where the body has the same series in the same order.
     pub series: Arc<SeriesTexts>,
     /// As many as there are series.
     pub values: Vec<f64>,
+    /// The time that each states itself; `None` where none does.
+    pub times: Option<Vec<Option<TimeMs>>>,
 }
 
 impl Reading {
@@ -80,14 +82,20 @@ pub fn parse_again(
     let format = format_of(content_type, body)?;
     let text = utf8(body)?;
     if let Some(last) = &layout.last
-        && let Some(values) = last.values(format, text)
+        && let Some((values, times)) = last.values(format, text)
     {
-        return Ok(Reading { series: last.clone(), values });
+        last.read_again();
+        return Ok(Reading { series: last.clone(), values, times });
     }
-    let gathered = gather(format, text, layout.last.as_ref())?;
-    let series = Arc::new(gathered.series);
+    let Gathered { families, mut series, values, times } =
+        gather(format, text, layout.last.as_ref())?;
+    if let Some(last) = &layout.last {
+        series.keep_vanished(last, &families);
+    }
+    let series = Arc::new(series);
     layout.last = Some(series.clone());
-    Ok(Reading { series, values: gathered.values })
+    let times = times.iter().any(Option::is_some).then_some(times);
+    Ok(Reading { series, values, times })
 }
 
 /// Reads a body of a known format.
@@ -96,13 +104,13 @@ pub fn parse_again(
 ///
 /// The first mistake, with its place.
 pub fn parse_as(format: Format, body: &[u8]) -> Result<Scrape, ExpositionError> {
-    let Gathered { metadata, series, values, times } = gather(format, utf8(body)?, None)?;
+    let Gathered { families, series, values, times } = gather(format, utf8(body)?, None)?;
     let sample = |(index, (value, at))| {
         let series = Series { labels: series.labels(index), value };
         ScrapedSample { series, at }
     };
     let samples = values.into_iter().zip(times).enumerate().map(sample).collect();
-    Ok(Scrape { samples, metadata })
+    Ok(Scrape { samples, metadata: families.into_metadata() })
 }
 
 fn gather(

@@ -3,7 +3,7 @@
 use paramedic_model::TimeMs;
 
 use crate::MetricType;
-use crate::cursor::{Blanks, Cursor, Gatherer, Result, unescape_help};
+use crate::cursor::{Blanks, Cursor, Families, Gatherer, Result, unescape_help};
 
 pub(crate) fn gather<'a>(text: &'a str, gatherer: &mut Gatherer<'a>) -> Result<()> {
     let mut cursor = Cursor::new(text);
@@ -11,8 +11,21 @@ pub(crate) fn gather<'a>(text: &'a str, gatherer: &mut Gatherer<'a>) -> Result<(
         cursor.skip_blanks(Blanks::Any);
         match cursor.peek() {
             Some(b'\n') | None => {}
-            Some(b'#') => comment(&mut cursor, gatherer)?,
+            Some(b'#') => comment(&mut cursor, &mut gatherer.families)?,
             Some(_) => sample(&mut cursor, gatherer)?,
+        }
+        cursor.accept("\n");
+    }
+    Ok(())
+}
+
+/// Reads the comments that stand in a text without samples.
+pub(crate) fn comments(text: &str, families: &mut Families) -> Result<()> {
+    let mut cursor = Cursor::new(text);
+    while !cursor.is_at_end() {
+        cursor.skip_blanks(Blanks::Any);
+        if cursor.peek() == Some(b'#') {
+            comment(&mut cursor, families)?;
         }
         cursor.accept("\n");
     }
@@ -21,7 +34,7 @@ pub(crate) fn gather<'a>(text: &'a str, gatherer: &mut Gatherer<'a>) -> Result<(
 
 /// A line that starts with `#`. Without a blank after it, and without one of the two words after
 /// that, it is a comment.
-fn comment(cursor: &mut Cursor<'_>, gatherer: &mut Gatherer<'_>) -> Result<()> {
+fn comment(cursor: &mut Cursor<'_>, families: &mut Families) -> Result<()> {
     cursor.pos += 1;
     let hash = cursor.pos;
     cursor.skip_blanks(Blanks::Any);
@@ -35,7 +48,7 @@ fn comment(cursor: &mut Cursor<'_>, gatherer: &mut Gatherer<'_>) -> Result<()> {
             let name = cursor.metadata_name()?;
             cursor.skip_blanks(Blanks::Any);
             let help = cursor.take_until(|b| b == b'\n');
-            gatherer.metadata(name).help = unescape_help(help, false);
+            families.of(name).help = unescape_help(help, false);
         }
         "TYPE" => {
             cursor.skip_blanks(Blanks::Any);
@@ -46,7 +59,7 @@ fn comment(cursor: &mut Cursor<'_>, gatherer: &mut Gatherer<'_>) -> Result<()> {
             let Some(metric_type) = MetricType::of_word(word) else {
                 return cursor.fail_at(start, format!("invalid metric type {word:?}"));
             };
-            gatherer.metadata(name).metric_type = metric_type;
+            families.of(name).metric_type = metric_type;
         }
         _ => {
             cursor.take_until(|b| b == b'\n');

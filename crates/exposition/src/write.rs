@@ -1,6 +1,6 @@
 use std::fmt::Write as _;
 
-use paramedic_model::{Labels, METRIC_NAME, escape_label_value, is_legacy_label_name};
+use paramedic_model::{Labels, METRIC_NAME, MetricType, escape_label_value, is_legacy_label_name};
 
 use crate::{Family, float};
 
@@ -19,7 +19,7 @@ pub fn write_text(families: &[Family]) -> String {
             let help = metadata.help.replace('\\', "\\\\").replace('\n', "\\n");
             line(&mut out, format_args!("# HELP {name} {help}"));
         }
-        line(&mut out, format_args!("# TYPE {name} {}", metadata.metric_type.text_word()));
+        line(&mut out, format_args!("# TYPE {name} {}", text_word(metadata.metric_type)));
         for sample in &family.samples {
             let series = series(&sample.series.labels);
             let value = float::format(sample.series.value);
@@ -30,6 +30,15 @@ pub fn write_text(families: &[Family]) -> String {
         }
     }
     out
+}
+
+/// The word in a `# TYPE` line of the text format, which has fewer types.
+fn text_word(metric_type: MetricType) -> &'static str {
+    match metric_type {
+        MetricType::Info | MetricType::StateSet => MetricType::Gauge.word(),
+        MetricType::GaugeHistogram | MetricType::Unknown => "untyped",
+        other => other.word(),
+    }
 }
 
 fn line(out: &mut String, line: std::fmt::Arguments<'_>) {

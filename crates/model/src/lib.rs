@@ -7,6 +7,7 @@ mod histogram;
 mod ids;
 mod labels;
 mod list;
+mod metadata;
 mod sample;
 mod secret;
 mod time;
@@ -18,6 +19,7 @@ pub use histogram::{
 pub use ids::{AlertName, Fingerprint, IncidentId, SystemName};
 pub use labels::{Labels, LabelsBuilder, METRIC_NAME, escape_label_value, is_legacy_label_name};
 pub use list::{Run, SeriesList, is_same_list};
+pub use metadata::{Metadata, MetricType};
 pub use sample::{STALE_NAN_BITS, Sample, Series, is_stale, stale_nan};
 pub use secret::{Redactor, Secret};
 pub use time::{DurationError, TimeMs, format_duration, parse_duration};

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::Labels;
+use crate::{Labels, Metadata};
 
 /// The series that a target yields, in its order: what does not change from one collection to the
 /// next, mostly.
@@ -27,6 +27,12 @@ pub trait SeriesList: fmt::Debug + Send + Sync {
     /// Which entries stood in `previous`, in ascending order, as far as that is known without a look
     /// at labels. An entry that no run has may have stood there all the same.
     fn runs_of(&self, previous: &Arc<dyn SeriesList>) -> Vec<Run>;
+
+    /// What whoever yields these series says of their families, in the order of first mention. Made
+    /// when it is asked for, as label sets are.
+    fn metadata(&self) -> Vec<Metadata> {
+        Vec::new()
+    }
 }
 
 /// Neighbours that stood side by side in the list before: the series at `at + n` of the one list is

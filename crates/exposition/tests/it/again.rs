@@ -68,14 +68,24 @@ fn a_body_reads_the_same_whatever_came_before() {
                 body.push_str(LINES[*line]);
                 if !body.ends_with("histogram") && !LINES[*line].starts_with('#') {
                     body.push_str(&format!("{blank}{}", numbers.below(3)));
+                    if numbers.below(9) == 0 {
+                        body.push_str(&format!(" {}", numbers.below(3)));
+                    }
                 }
                 body.push('\n');
             }
             body.push_str("# EOF\n");
             let again = parse_again(content_type, body.as_bytes(), &mut layout);
             let samples = again.as_ref().map(|reading| reading.samples().collect::<Vec<_>>());
-            let plain = parse(content_type, body.as_bytes());
-            let plain = plain.as_ref().map(|scrape| {
+            let parsed = parse(content_type, body.as_bytes());
+            if let (Ok(reading), Ok(parsed)) = (&again, &parsed) {
+                let said = reading.series.metadata();
+                assert_eq!(said[..parsed.metadata.len()], parsed.metadata, "{body}");
+                let times: Vec<_> = parsed.samples.iter().map(|sample| sample.at).collect();
+                let none = || vec![None; times.len()];
+                assert_eq!(reading.times.clone().unwrap_or_else(none), times, "{body}");
+            }
+            let plain = parsed.as_ref().map(|scrape| {
                 scrape.samples.iter().map(|sample| sample.series.clone()).collect::<Vec<_>>()
             });
             assert_eq!(samples, plain, "{body}");
@@ -126,4 +136,47 @@ fn the_same_series_are_the_same_list_and_others_know_where_they_stood() {
     // What may be the beginning of another name is never taken for it.
     let fifth = list("up+1\n");
     assert!(!is_same_list(&fifth, &list("up2 1\n")));
+}
+
+#[test]
+fn what_is_said_of_a_family_outlasts_it_for_ten_bodies() {
+    let mut layout = Layout::default();
+    let mut names = |body: &str| names(&mut layout, body);
+    let both =
+        "# TYPE a gauge\n# HELP a About \\\\ a.\na 1\n# TYPE b counter\nb{x=\"\n# HELP c\"} 1\n";
+    assert_eq!(names(both), ["a", "b"]);
+    assert_eq!(names("# TYPE b counter\nb 1\n"), ["b", "a"]);
+    for value in 0..9 {
+        // Other values of the same series, and other series.
+        let body = format!("# TYPE b counter\nb {value}\nb{{x=\"{}\"}} 2\n", value / 3);
+        assert_eq!(names(&body), ["b", "a"], "{value}");
+    }
+    assert_eq!(names("# TYPE b counter\nb 1\n"), ["b"]);
+    assert_eq!(names("b 1\n"), ["b"]);
+}
+
+fn names(layout: &mut Layout, body: &str) -> Vec<String> {
+    let reading = parse_again("text/plain", body.as_bytes(), layout).expect(body);
+    reading.series.metadata().into_iter().map(|said| said.name).collect()
+}
+
+#[test]
+fn types_helps_and_units_are_read_again_from_the_texts() {
+    let mut layout = Layout::default();
+    let body = "# TYPE up_seconds counter\n# UNIT up_seconds seconds\n# HELP up_seconds How \\\"long\\\".\n\
+                up_seconds_total 1 1.5 # {} 1\n# TYPE i info\ni_info{a=\"b\"} 1\n# EOF\n";
+    for _ in 0..2 {
+        let content_type = "application/openmetrics-text";
+        let reading = parse_again(content_type, body.as_bytes(), &mut layout).expect("a body");
+        let said: Vec<_> = reading
+            .series
+            .metadata()
+            .into_iter()
+            .map(|said| {
+                format!("{} {} {:?} {}", said.name, said.metric_type.word(), said.help, said.unit)
+            })
+            .collect();
+        assert_eq!(said, ["up_seconds counter \"How \\\"long\\\".\" seconds", "i info \"\" "]);
+        assert_eq!(reading.times, Some(vec![Some(paramedic_model::TimeMs(1500)), None]));
+    }
 }
