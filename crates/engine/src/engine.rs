@@ -358,6 +358,7 @@ impl Engine {
             runbook: page.map(|page| page.title().to_owned()),
             origins: fired.origins.iter().take(ORIGINS_MAX).map(texts).collect(),
             outside: None,
+            lost: None,
         };
         let id = IncidentId(self.incidents.keys().next_back().map_or(1, |last| last.0 + 1));
         self.record(id, now, &Event::Opened(opened.clone()));
@@ -379,15 +380,16 @@ impl Engine {
                 }
             } else if !self.alerts.has_rule(&incident.opened.alert) {
                 let reason = format!("no rule {} is loaded any more", incident.opened.alert);
-                IncidentInput::Blind { reason }
+                IncidentInput::Blind { reason, target: None }
             } else if let Some(reason) = self.alerts.failure(&incident.opened.alert) {
                 IncidentInput::Blind {
                     reason: format!("the rule could not be evaluated: {reason}"),
+                    target: None,
                 }
             } else {
                 match self.gone(incident, now) {
                     Gone::Clear(reason) => IncidentInput::Clear { reason },
-                    Gone::Blind(reason) => IncidentInput::Blind { reason },
+                    Gone::Blind(reason) => IncidentInput::Blind { reason, target: None },
                     Gone::Removed(reason) => IncidentInput::Removed { reason },
                 }
             };

@@ -152,6 +152,7 @@ impl Engine {
             runbook: page.map(|page| page.title().to_owned()),
             origins: Vec::new(),
             outside: Some(outside),
+            lost: None,
         };
         let id = IncidentId(self.incidents.keys().next_back().map_or(1, |last| last.0 + 1));
         self.record(id, now, &Event::Opened(opened.clone()));
@@ -211,7 +212,7 @@ impl Engine {
             false => format!("since this process started at {}", word.at),
         };
         let reason = format!("{} has not been heard {since}", outside.via.as_str());
-        Some(IncidentInput::Blind { reason })
+        Some(IncidentInput::Blind { reason, target: None })
     }
 
     /// Whether our copy of the alert's rule has it firing; `None` where there is no copy that was

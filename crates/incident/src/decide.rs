@@ -1,11 +1,11 @@
 use std::time::Duration;
 
 use paramedic_catalog::Approval;
-use paramedic_model::TimeMs;
+use paramedic_model::{IncidentId, TimeMs};
 
 use crate::{
     CauseVerdict, Ending, Event, Incident, Looked, Outcome, PlannedStep, Proposal, Settled, Signal,
-    Stage, StepWork, SystemChoice, Verdict, closing_report,
+    Stage, StepWork, SystemChoice, TARGET_LOST, Verdict, closing_report,
 };
 
 /// What the configuration says about acting: the `guards` block.
@@ -120,6 +120,20 @@ pub enum Input {
     /// The alert's series vanished.
     Blind {
         /// What is missing.
+        reason: String,
+        /// The target that they went with, where it is one target's loss.
+        target: Option<String>,
+    },
+    /// Another incident is about the loss of the target that this alert's series went with.
+    Join {
+        /// That incident.
+        lead: IncidentId,
+        /// The target.
+        target: String,
+    },
+    /// Another incident is about the same outage.
+    TakenOver {
+        /// Which, and why.
         reason: String,
     },
     /// A direct read says that what the alert was about is no longer there.
@@ -281,18 +295,34 @@ fn direct(
             }
             Event::Cleared { reason }
         }
-        Input::Blind { reason } => {
-            if incident.signal == Signal::Blind {
+        Input::Blind { reason, target } => {
+            if incident.signal == Signal::Blind && incident.blind_on == target {
                 return refuse("already known to be blind");
             }
-            Event::Blind { reason }
+            Event::Blind { reason, target }
+        }
+        Input::Join { lead, target } => {
+            let is_blind_on_it = incident.blind_on.as_ref() == Some(&target);
+            if !is_blind_on_it || incident.under == Some(lead) || incident.id == lead {
+                return refuse("it stands where it belongs");
+            }
+            Event::Joined { lead: lead.0, target }
+        }
+        Input::TakenOver { reason } => {
+            if matches!(incident.stage, Stage::InFlight | Stage::Verifying { .. }) {
+                return refuse("an action is under way; wait for its outcome");
+            }
+            let report = format!("Closed because {reason}.");
+            return Ok(vec![Event::Closed { ending: Ending::TakenOver, report }]);
         }
         Input::Removed { reason } => {
             // What our own action restarts is gone for a moment; that is no end yet.
             if matches!(incident.stage, Stage::InFlight | Stage::Verifying { .. }) {
                 return match incident.signal {
                     Signal::Blind => refuse("already known to be blind"),
-                    Signal::Firing | Signal::Clear => Ok(vec![Event::Blind { reason }]),
+                    Signal::Firing | Signal::Clear => {
+                        Ok(vec![Event::Blind { reason, target: None }])
+                    }
                 };
             }
             let report = format!("{reason}.");
@@ -399,6 +429,9 @@ fn follow_up(incident: &Incident, context: &Context<'_>, now: TimeMs) -> Option<
             match incident.acts.last()?.recovered {
                 None => {
                     let reason = match &incident.opened.outside {
+                        None if incident.opened.lost.is_some() => {
+                            "the target answers again".to_owned()
+                        }
                         None => "the alert's expression is clear on fresh samples".to_owned(),
                         Some(outside) => {
                             format!("{} says that it is over", outside.via.as_str())
@@ -410,10 +443,12 @@ fn follow_up(incident: &Incident, context: &Context<'_>, now: TimeMs) -> Option<
             }
         }
         Stage::Verifying { .. } => None,
-        Stage::Watching { .. } if incident.signal == Signal::Firing => Some(Event::RoundStarted {
-            round: incident.round + 1,
-            reason: "the alert fires again".to_owned(),
-        }),
+        Stage::Watching { .. } if incident.signal == Signal::Firing => {
+            let what =
+                if incident.opened.lost.is_some() { "it is lost" } else { "the alert fires" };
+            let reason = format!("{what} again");
+            Some(Event::RoundStarted { round: incident.round + 1, reason })
+        }
         // The watch begins anew after a time in which nobody could say.
         Stage::Watching { .. }
             if matches!(incident.events.last(), Some((_, Event::Cleared { .. }))) =>
@@ -475,7 +510,10 @@ fn exhausted(incident: &Incident, hand_over: impl Fn(String) -> Option<Event>) -
             Some(Event::LeftAlone { reason: reason.clone() })
         }
         Event::Diagnosed { likely: None, .. } if incident.opened.runbook.is_none() => {
-            hand_over("no runbook serves this alert".to_owned())
+            hand_over(match &incident.opened.lost {
+                Some(lost) => format!("{lost}; no runbook serves `{TARGET_LOST}`"),
+                None => "no runbook serves this alert".to_owned(),
+            })
         }
         Event::Diagnosed { causes, .. } if causes.is_empty() => {
             hand_over("the page is a checklist for a person".to_owned())

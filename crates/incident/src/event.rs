@@ -147,6 +147,16 @@ pub enum Event {
     Blind {
         /// What is missing.
         reason: String,
+        /// The target that its series went with, where it is one target's loss.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        target: Option<String>,
+    },
+    /// The alert is blind because of an outage that another incident is about.
+    Joined {
+        /// The number of that incident.
+        lead: u64,
+        /// The target that is lost.
+        target: String,
     },
     /// The alert fires again, or its series came back and it still fires.
     Firing,
@@ -188,6 +198,7 @@ impl Event {
             Self::Noted { .. } => "noted",
             Self::Cleared { .. } => "cleared",
             Self::Blind { .. } => "blind",
+            Self::Joined { .. } => "joined",
             Self::Firing => "firing",
             Self::Watching { .. } => "watching",
             Self::Closed { .. } => "closed",
@@ -219,6 +230,31 @@ pub struct Opened {
     /// Who sent the alert; `None` where it is one of our own rules'.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outside: Option<Outside>,
+    /// The target that cannot be looked at, where no alert fired and the incident is of that loss.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost: Option<Lost>,
+}
+
+impl Opened {
+    /// Whether it began with an alert of one of our own rules.
+    pub fn is_of_rule(&self) -> bool {
+        self.outside.is_none() && self.lost.is_none()
+    }
+}
+
+/// A target that cannot be looked at, as it was known when its incident opened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lost {
+    /// Its identity: `job/instance`.
+    pub target: String,
+    /// Why its newest collection failed.
+    pub reason: String,
+    /// When it last answered, in milliseconds since the epoch; `None` where that is not known.
+    pub seen_at_ms: Option<i64>,
+    /// The alert rules that read series which ended with it, some of them where they are many.
+    pub rules: Vec<String>,
+    /// How many these are.
+    pub rule_count: usize,
 }
 
 /// The program that an alert came from.
@@ -456,6 +492,8 @@ pub enum Ending {
     Removed,
     /// A person closed it.
     ByPerson,
+    /// Another incident is about the same outage and goes on.
+    TakenOver,
 }
 
 impl Ending {
@@ -468,6 +506,7 @@ impl Ending {
             Self::Recovered => "recovered by itself",
             Self::Removed => "removed",
             Self::ByPerson => "closed by a person",
+            Self::TakenOver => "taken over by an alert",
         }
     }
 }

@@ -20,20 +20,23 @@
 //!   is looked into, never repeated.
 //! - An approval holds for one proposal: step, arguments, system and page, by their digest.
 //! - A look that failed is kept as such; no condition reads it as false.
+//! - A target that is lost is one outage ([`Sighting`]); alerts that it blinds stand under it.
 //!
 //! Not here: clocks, journals, HTTP, or who the systems are.
 
 mod decide;
 mod event;
 mod guard;
+mod loss;
 mod report;
 mod state;
 
 pub use decide::{Context, Diagnosis, Input, Policy, Refusal, decide};
 pub use event::{
-    ApprovalWord, CauseVerdict, Ending, Event, Judgement, Looked, Manual, Opened, Outcome, Outside,
-    PlannedStep, Proposal, Seen, StepWork, SystemChoice, Verdict, Via,
+    ApprovalWord, CauseVerdict, Ending, Event, Judgement, Looked, Lost, Manual, Opened, Outcome,
+    Outside, PlannedStep, Proposal, Seen, StepWork, SystemChoice, Verdict, Via,
 };
 pub use guard::{Fresh, Surroundings, judge};
+pub use loss::{FAILURES_MIN, LossStep, Sighting, TARGET_LOST, TargetSight, Watcher};
 pub use report::{bundle, closing_report, timeline};
 pub use state::{Act, Incident, Settled, Signal, Stage, Want};

@@ -9,14 +9,16 @@ use crate::{Ending, Event, Incident, Judgement, Looked, Outcome, SystemChoice};
 
 /// One line per event, for people.
 pub fn timeline(incident: &Incident) -> Vec<(TimeMs, String)> {
-    incident.events.iter().map(|(at, event)| (*at, describe(event))).collect()
+    incident.events.iter().map(|(at, event)| (*at, describe(incident, event))).collect()
 }
 
-fn describe(event: &Event) -> String {
+fn describe(incident: &Incident, event: &Event) -> String {
+    let lost = incident.opened.lost.as_ref();
     match event {
-        Event::Opened(opened) => match &opened.outside {
-            None => format!("{} fired; incident opened", opened.alert),
-            Some(outside) => {
+        Event::Opened(opened) => match (&opened.outside, &opened.lost) {
+            (_, Some(lost)) => format!("{lost}; incident opened"),
+            (None, None) => format!("{} fired; incident opened", opened.alert),
+            (Some(outside), None) => {
                 let sender = outside.via.as_str();
                 format!("{} fires, as {sender} says; incident opened", opened.alert)
             }
@@ -61,9 +63,16 @@ fn describe(event: &Event) -> String {
         Event::LeftAlone { reason } => format!("Nothing to do: {reason}"),
         Event::Ticked { step, by } => format!("{by} did `{step}`"),
         Event::Noted { by, text } => format!("{by} noted: {text}"),
+        Event::Cleared { reason } if lost.is_some() => format!("Seen: {reason}"),
         Event::Cleared { reason } => format!("Alert clear: {reason}"),
-        Event::Blind { reason } => format!("Blind: {reason}"),
-        Event::Firing => "The alert fires again".to_owned(),
+        Event::Blind { reason, .. } => format!("Blind: {reason}"),
+        Event::Joined { lead, target } => {
+            format!("Part of incident {lead}: {target} cannot be looked at")
+        }
+        Event::Firing => match lost {
+            Some(lost) => format!("{} is lost again", lost.target),
+            None => "The alert fires again".to_owned(),
+        },
         Event::Watching { until_ms } => format!("Watching until {}", TimeMs(*until_ms)),
         Event::Closed { ending, .. } => format!("Closed: {}", ending.as_str()),
     }
@@ -85,6 +94,17 @@ pub fn closing_report(
         format_duration(lasted),
         ending.as_str()
     );
+    if let Some(lost) = &incident.opened.lost {
+        let _ = writeln!(text, "- Lost: {lost}");
+        let _ = writeln!(text, "- Alert rules that were blind: {}", lost.rule_count);
+        let proof = incident.events.iter().rev().find_map(|(_, event)| match event {
+            Event::Cleared { reason } => Some(reason),
+            _ => None,
+        });
+        if let Some(proof) = proof {
+            let _ = writeln!(text, "- Proof: {proof}");
+        }
+    }
     match incident.causes.iter().find(|cause| Some(&cause.id) == incident.likely.as_ref()) {
         Some(cause) => {
             let _ = writeln!(text, "- Cause: {}: {}", cause.title, cause.because);
@@ -122,6 +142,12 @@ pub fn bundle(incident: &Incident, versions: &[(String, String)]) -> String {
     let _ = writeln!(text, "- system: {system}");
     let _ = writeln!(text, "- since: {}", incident.since());
     let _ = writeln!(text, "- state: {}", incident.stage.as_str());
+    if let Some(lost) = &opened.lost {
+        let _ = writeln!(text, "- alert rules that read its samples: {}", lost.rule_count);
+        lost.rules.iter().for_each(|rule| {
+            let _ = writeln!(text, "  - {rule}");
+        });
+    }
     let _ = writeln!(text, "\n## Labels\n");
     for (name, value) in &opened.labels {
         let _ = writeln!(text, "- {name} = {value:?}");

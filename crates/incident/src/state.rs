@@ -33,6 +33,10 @@ pub struct Incident {
     pub stage: Stage,
     /// Whether the alert fires, as far as is known.
     pub signal: Signal,
+    /// The target that the alert's series went with, while it is blind because of one.
+    pub blind_on: Option<String>,
+    /// The incident that is about the loss of that target.
+    pub under: Option<IncidentId>,
     /// The proposal on offer, or under way.
     pub proposal: Option<Proposal>,
     /// Who agreed to that proposal.
@@ -187,6 +191,8 @@ impl Incident {
             plan: Vec::new(),
             stage: Stage::Diagnosing,
             signal: Signal::Firing,
+            blind_on: None,
+            under: None,
             proposal: None,
             approvals: BTreeSet::new(),
             acts: Vec::new(),
@@ -338,9 +344,10 @@ impl Incident {
                     self.finish_step(step);
                 }
             }
-            Event::Cleared { .. } => self.signal = Signal::Clear,
-            Event::Blind { .. } => self.signal = Signal::Blind,
-            Event::Firing => self.signal = Signal::Firing,
+            Event::Cleared { .. } => self.sees(Signal::Clear, None),
+            Event::Blind { target, .. } => self.sees(Signal::Blind, target.clone()),
+            Event::Firing => self.sees(Signal::Firing, None),
+            Event::Joined { lead, .. } => self.under = Some(IncidentId(*lead)),
             Event::Watching { until_ms } => {
                 self.stage = Stage::Watching { until: TimeMs(*until_ms) }
             }
@@ -351,6 +358,10 @@ impl Incident {
             }
         }
         self.events.push((at, event));
+    }
+
+    fn sees(&mut self, signal: Signal, blind_on: Option<String>) {
+        (self.signal, self.blind_on, self.under) = (signal, blind_on, None);
     }
 
     fn acted(&mut self, at: TimeMs, step: &str, outcome: &Outcome) {

@@ -323,7 +323,8 @@ pub fn transcript(incident: &Incident) -> String {
             Event::Ticked { step, by } => format!("{step} ticked by {by}"),
             Event::Noted { by, text } => format!("{by}: {text}"),
             Event::Cleared { .. } => "clear".to_owned(),
-            Event::Blind { reason } => format!("blind: {reason}"),
+            Event::Blind { reason, .. } => format!("blind: {reason}"),
+            Event::Joined { lead, target } => format!("part of {lead}: {target} is lost"),
             Event::Firing => "fires again".to_owned(),
             Event::Watching { until_ms } => {
                 format!("watching for {} s", tenths(TimeMs(*until_ms).since(*at)))

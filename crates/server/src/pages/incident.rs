@@ -216,7 +216,10 @@ fn tone(event: &Event) -> Tone {
         | Event::Firing
         | Event::Acted { outcome: Outcome::Failed(_) | Outcome::Uncertain(_), .. }
         | Event::Verified { recovered: false, .. } => Tone::Bad,
-        Event::Blind { .. } | Event::Unavailable { .. } | Event::NotSent { .. } => Tone::Warn,
+        Event::Blind { .. }
+        | Event::Joined { .. }
+        | Event::Unavailable { .. }
+        | Event::NotSent { .. } => Tone::Warn,
         Event::Judged { verdicts, .. } if verdicts.iter().any(|verdict| !verdict.pass) => {
             Tone::Warn
         }

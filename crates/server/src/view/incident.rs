@@ -74,7 +74,7 @@ impl IncidentView {
     /// Why nobody can say whether the alert still fires, as last said.
     pub fn blind(&self) -> Option<(TimeMs, &str)> {
         newest(&self.incident, |event| match event {
-            Event::Blind { reason } => Some(reason.as_str()),
+            Event::Blind { reason, .. } => Some(reason.as_str()),
             _ => None,
         })
     }

@@ -140,6 +140,7 @@ fn opened() -> Event {
         runbook: Some("ThingDown".to_owned()),
         origins: Vec::new(),
         outside: None,
+        lost: None,
     })
 }
 
@@ -296,7 +297,8 @@ fn verifying_blind_and_watching() {
         let parts = ["verifying", "Done: thing/restart. it runs", "may take until 02:24:00 UTC"];
         check(&done, &parts).await;
         let blind =
-            [&done[..], &[Event::Blind { reason: "thing_up vanished".to_owned() }]].concat();
+            [&done[..], &[Event::Blind { reason: "thing_up vanished".to_owned(), target: None }]]
+                .concat();
         let parts = ["alert blind: not known", "Blind: since", "thing_up vanished"];
         check(&blind, &parts).await;
         let clear = [
@@ -392,6 +394,7 @@ fn closed() {
             Ending::Recovered,
             Ending::Removed,
             Ending::ByPerson,
+            Ending::TakenOver,
         ] {
             let closed = Event::Closed { ending, report: report.to_owned() };
             let parts =
