@@ -23,6 +23,7 @@ use crate::pages::Pages;
 use crate::signal::{Gone, why_gone};
 use crate::systems::Systems;
 use crate::vitals::{IngestVitals, RuleVitals};
+use crate::yields::Yields;
 
 /// How many inputs may wait before those who send them wait too.
 const QUEUE_MAX: usize = 1024;
@@ -94,6 +95,10 @@ pub struct Engine {
     pub(crate) pools: BTreeMap<Arc<str>, Pool>,
     /// Targets that have not been collected since the start. Until then the window cannot speak.
     pub(crate) awaited: BTreeSet<String>,
+    /// Since when the series of targets that went away have ended, to be written down soon.
+    pub(crate) ending: BTreeMap<String, TimeMs>,
+    /// What is known of what targets yield, besides their samples.
+    pub(crate) yields: Yields,
     /// When the newest collection of each target that has ended began.
     pub(crate) read_at: BTreeMap<String, TimeMs>,
     pub(crate) window: Window,
@@ -190,6 +195,8 @@ impl Engine {
             targets: setup.targets.into_iter().map(|target| (target.id(), target)).collect(),
             loops: BTreeMap::new(),
             pools: BTreeMap::new(),
+            ending: BTreeMap::new(),
+            yields: Yields::default(),
             read_at: BTreeMap::new(),
             window,
             ingest: IngestVitals::default(),
@@ -279,6 +286,8 @@ impl Engine {
                 }
             }
             Some(Input::Discovered(pool)) => self.take_pool(pool, now),
+            Some(Input::Ended(target, at)) => self.end(&target, at, now),
+            Some(Input::Described(metadata)) => self.yields.describe(metadata, now),
             Some(Input::Written(series, reply)) => {
                 let commit = self.append(&series, now);
                 self.write()?;
@@ -410,8 +419,14 @@ impl Engine {
             incident.is_open() && self.wake_of(incident).is_some_and(|at| at <= now)
         });
         let due = due.map(|incident| {
-            let pending = self.alerts.active(&as_labels(&incident.opened.labels));
-            match pending.is_some_and(|alert| !alert.state.is_firing()) {
+            let holds = match &incident.opened.lost {
+                Some(lost) => self.failures.contains_key(&lost.target),
+                None => {
+                    let active = self.alerts.active(&as_labels(&incident.opened.labels));
+                    active.is_some_and(|alert| !alert.state.is_firing())
+                }
+            };
+            match holds {
                 true => (incident.id, IncidentInput::Holding),
                 false => (incident.id, IncidentInput::Wake),
             }

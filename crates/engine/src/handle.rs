@@ -1,5 +1,5 @@
 use paramedic_incident::{Fresh, Input as IncidentInput};
-use paramedic_model::IncidentId;
+use paramedic_model::{IncidentId, Metadata, TimeMs};
 use paramedic_promql::EvalOptions;
 use paramedic_samples::{Commit, Snapshot};
 use paramedic_scrape::remote_write::WrittenSeries;
@@ -16,8 +16,12 @@ pub(crate) enum Input {
     Scraped(Scraped),
     /// The targets of a job are others.
     Discovered(Pool),
+    /// It is time to end the series of a target that went away: since when they have ended.
+    Ended(String, TimeMs),
     /// Somebody sent samples.
     Written(Vec<WrittenSeries>, oneshot::Sender<Commit>),
+    /// Somebody sent what there is to say of families.
+    Described(Vec<Metadata>),
     /// The rules and pages are others.
     Reload(Box<Reload>, oneshot::Sender<Reloaded>),
     /// Somebody sent alerts.
@@ -124,8 +128,17 @@ impl Handle {
         answer.await.map_err(|_| Stopped)
     }
 
+    /// Takes what a sender says of metric families.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`].
+    pub async fn describe(&self, metadata: Vec<Metadata>) -> Result<(), Stopped> {
+        self.inputs.send(Input::Described(metadata)).await.map_err(|_| Stopped)
+    }
+
     /// Collects these targets of a job from now on, and no others of it: the series of those that
-    /// are gone end.
+    /// are gone end, two intervals later, unless they came back.
     ///
     /// # Errors
     ///

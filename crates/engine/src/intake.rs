@@ -1,21 +1,27 @@
 //! The intake of samples: what targets yielded and what somebody sent, committed to the window.
 //!
-//! Targets come and go as discovery says: each has a loop of its own, and its series end with it.
+//! Targets come and go as discovery says: each has a loop of its own. The series of one that went
+//! away end as in Prometheus: when it would have been collected next, but written down only after
+//! two intervals, so that a target that comes back, or goes on under another name, has no hole.
 //!
 //! What goes wrong with a target is said once, and again when it changes in kind: a target may be
 //! away, or may yield too much, for days.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use paramedic_model::TimeMs;
+use paramedic_model::{Labels, Sample, TimeMs, stale_nan};
 use paramedic_samples::{Commit, LogError, Rejected, TargetId, Window};
 use paramedic_scrape::remote_write::WrittenSeries;
-use paramedic_scrape::{Pool, Scraped, Target, collect_forever};
+use paramedic_scrape::{Pool, Scraped, Target, TimedSamples, collect_forever};
 use tokio::sync::mpsc;
 
 use crate::Engine;
 use crate::handle::Input;
+
+/// How far into the future the time that a sample states itself may be, as in Prometheus.
+const AHEAD_MAX: Duration = Duration::from_secs(600);
 
 impl Engine {
     /// Starts the loop of a target.
@@ -42,8 +48,8 @@ impl Engine {
         self.loops.insert(id, running);
     }
 
-    /// Ends the loops of targets that are gone, and their series; starts those of new ones. One that
-    /// is scraped as before goes on undisturbed.
+    /// Ends the loops of targets that are gone, and later their series; starts those of new ones. One
+    /// that is scraped as before goes on undisturbed.
     pub(crate) fn take_pool(&mut self, pool: Pool, now: TimeMs) {
         let of_pool = |target: &Target| {
             target.discovered.as_ref().is_some_and(|discovered| discovered.pool == pool.name)
@@ -60,6 +66,7 @@ impl Engine {
             }
         }
         for (id, target) in found {
+            self.ending.remove(&id);
             self.targets.insert(id, target.clone());
             self.collect(target);
         }
@@ -72,20 +79,47 @@ impl Engine {
         }
     }
 
-    /// Forgets a target that is gone, and ends its series.
+    /// Forgets a target that is gone. Its series end in a while.
     fn retire(&mut self, id: &str, now: TimeMs) {
         self.stop_loop(id);
-        self.targets.remove(id);
         self.awaited.remove(id);
         self.failures.remove(id);
         self.refused.remove(id);
-        // After its newest samples, so that the end is theirs.
-        let after = |newest: TimeMs| now.max(TimeMs(newest.0 + 1));
-        let at = self.read_at.remove(id).map_or(now, after);
-        let commit = self.window.retire_target(&TargetId::from(id), at);
-        self.alerts.changed(&commit.changed, at);
-        self.tell_unlogged(commit.unlogged);
+        self.yields.forget(id);
         tracing::info!(target = id, "is no target any more");
+        let Some(target) = self.targets.remove(id) else { return };
+        // One that never yielded anything has nothing to end.
+        let Some(read_at) = self.read_at.get(id) else { return };
+        let at = target.next_after(*read_at, now);
+        let due = at + target.interval + target.interval / 10;
+        self.ending.insert(id.to_owned(), at);
+        let (id, inputs) = (id.to_owned(), self.inputs.clone());
+        let sleep = self.clock.sleep(due.since(now));
+        self.workers.spawn(async move {
+            sleep.await;
+            // After a stop none are written: what was is there again after the next start.
+            if let Some(inputs) = inputs.upgrade() {
+                let _ = inputs.send(Input::Ended(id, at)).await;
+            }
+        });
+    }
+
+    /// Ends the series of a target that went away: those that nothing else yields since `at`.
+    pub(crate) fn end(&mut self, id: &str, at: TimeMs, now: TimeMs) {
+        if self.ending.get(id) != Some(&at) {
+            return;
+        }
+        self.ending.remove(id);
+        self.read_at.remove(id);
+        let tracked = self.yields.untrack(id);
+        let (mut commit, unlogged) = self.window.batch(|window| {
+            let mut commit = window.retire_target(&TargetId::from(id), at);
+            commit.merge(append_timed(window, &[], &[], &tracked, at));
+            commit
+        });
+        commit.unlogged = commit.unlogged.or(unlogged);
+        self.alerts.changed(&commit.changed, now);
+        self.tell_unlogged(commit.unlogged);
     }
 
     /// Commits what a target yielded. A collection that began before one that is taken in already
@@ -100,9 +134,22 @@ impl Engine {
             return;
         }
         *newest = scraped.at;
-        let Scraped { target, at, list, values, failure, .. } = scraped;
+        let Scraped { target, at, list, values, failure, timed, described, .. } = scraped;
         let id = TargetId::from(target.as_str());
-        let commit = self.window.commit_list(&id, at, &list, &values);
+        let commit = match timed.is_empty() {
+            true => self.window.commit_list(&id, at, &list, &values),
+            false => {
+                let (mut commit, unlogged) = self.window.batch(|window| {
+                    let mut commit = window.commit_list(&id, at, &list, &values);
+                    let TimedSamples { labels, samples, ended, .. } = &timed;
+                    commit.merge(append_timed(window, labels, samples, ended, at));
+                    commit
+                });
+                commit.unlogged = commit.unlogged.or(unlogged);
+                commit
+            }
+        };
+        self.yields.take(&target, described, &timed);
         self.ingest.count(&commit);
         self.alerts.changed(&commit.changed, at);
         self.awaited.remove(&target);
@@ -178,6 +225,33 @@ impl Engine {
         self.alerts.changed(&commit.changed, now);
         commit
     }
+}
+
+/// Appends samples that state their own time, and ends series of such ones at `at`.
+fn append_timed(
+    window: &mut Window,
+    labels: &[Labels],
+    samples: &[Sample],
+    ended: &[Labels],
+    at: TimeMs,
+) -> Commit {
+    let latest = at + AHEAD_MAX;
+    let (mut points, mut ahead, mut over_limit) = (Vec::with_capacity(samples.len()), 0, 0);
+    let ends = ended.iter().map(|labels| (labels, Sample { at, value: stale_nan() }));
+    for (labels, sample) in labels.iter().zip(samples.iter().copied()).chain(ends) {
+        if sample.at > latest {
+            ahead += 1;
+            continue;
+        }
+        match window.series_ref(labels) {
+            Some(series) => points.push((series, sample)),
+            None => over_limit += 1,
+        }
+    }
+    let mut commit = window.append_refs(&points);
+    commit.rejected.expired += ahead;
+    commit.rejected.over_limit += over_limit;
+    commit
 }
 
 /// Appends what somebody sent, series by series.

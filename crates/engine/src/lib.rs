@@ -35,6 +35,7 @@ mod signal;
 mod systems;
 mod vitals;
 mod work;
+mod yields;
 
 pub use engine::{Engine, EngineError, Setup};
 pub use handle::{Command, Handle, Stopped, Verb};
@@ -45,6 +46,7 @@ pub use plot::{Plot, PlotSeries};
 pub use reload::{Reload, Reloaded};
 pub use systems::{Systems, Unusable, Watched};
 pub use vitals::{GroupVitals, IngestVitals, RuleVitals};
+pub use yields::Described;
 
 /// A time in which nothing is changed: a change freeze, or maintenance.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -32,6 +32,9 @@ pub struct Layout {
     pub(crate) last: Option<Arc<SeriesTexts>>,
 }
 
+/// The time that each sample states itself; `None` where none does.
+pub(crate) type Times = Option<Vec<Option<TimeMs>>>;
+
 /// A label whose values are bounds, which have one spelling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Bound {
@@ -139,11 +142,7 @@ impl SeriesTexts {
     }
 
     /// The values of a body that has these very texts, and the times that its samples state.
-    pub(crate) fn values(
-        &self,
-        format: Format,
-        body: &str,
-    ) -> Option<(Vec<f64>, Option<Vec<Option<TimeMs>>>)> {
+    pub(crate) fn values(&self, format: Format, body: &str) -> Option<(Vec<f64>, Times)> {
         if format != self.format || !self.is_comparable {
             return None;
         }

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use paramedic_model::{BoxFuture, Series, SeriesList};
+use paramedic_model::{BoxFuture, Series, SeriesList, TimeMs};
 
 use crate::{Look, ProbeError};
 
@@ -22,8 +22,19 @@ pub trait Collector: Send + Sync {
 pub enum Collected {
     /// Each series with its labels.
     Sets(Collection),
-    /// A complete collection: the value of each series of a list.
-    Listed(Arc<dyn SeriesList>, Vec<f64>),
+    /// A complete collection.
+    Listed(Listing),
+}
+
+/// A complete collection of very many series.
+#[derive(Debug)]
+pub struct Listing {
+    /// The series.
+    pub series: Arc<dyn SeriesList>,
+    /// The value of each.
+    pub values: Vec<f64>,
+    /// The moment that each stands at, where it is not that of the collection; `None` where all are.
+    pub times: Option<Vec<Option<TimeMs>>>,
 }
 
 /// What one collection yields.

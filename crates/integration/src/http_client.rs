@@ -7,10 +7,13 @@ use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue};
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper_util::rt::TokioIo;
 use paramedic_model::{Redactor, Secret};
 
-use crate::{Address, BoxStream, Environment, ProbeError, SettingsError, TlsSettings, Transport};
+use crate::connections::Connection;
+use crate::{
+    Address, BoxStream, Connections, Credentials, Environment, ProbeError, SettingsError,
+    TlsSettings, Transport,
+};
 
 /// How long a whole request may take, from connecting to the last byte.
 const DEFAULT_DEADLINE: Duration = Duration::from_secs(15);
@@ -19,7 +22,7 @@ const BODY_BYTES_MAX: usize = 16 << 20;
 
 /// An HTTP client for one server: deadline, size limit, redaction, and no redirects.
 ///
-/// It opens a connection per request. A redirect is an answer like any other, because following
+/// It opens a connection per request, unless it is given [`Connections`] to keep them. A redirect is an answer like any other, because following
 /// one would carry credentials to a place that nobody configured.
 pub struct HttpClient {
     transport: Arc<dyn Transport>,
@@ -29,6 +32,8 @@ pub struct HttpClient {
     prefix: String,
     tls: Option<TlsSettings>,
     auth: Option<Auth>,
+    credentials: Option<Credentials>,
+    connections: Option<Connections>,
     deadline: Duration,
     body_bytes_max: usize,
 }
@@ -52,6 +57,23 @@ pub enum Auth {
         /// What follows it.
         credentials: Secret,
     },
+}
+
+impl Auth {
+    /// The part of it that nobody may see.
+    fn secret(&self) -> &Secret {
+        match self {
+            Auth::Basic { password: secret, .. }
+            | Auth::Bearer(secret)
+            | Auth::Other { credentials: secret, .. } => secret,
+        }
+    }
+}
+
+/// Why there is no answer, by whether a part of one came.
+enum Broken {
+    Unanswered(ProbeError),
+    Midway(ProbeError),
 }
 
 /// A path of literal segments and a query, safe by construction: no segment can reach another.
@@ -276,12 +298,8 @@ impl HttpClient {
         let address =
             if has_port { authority.to_owned() } else { format!("{authority}:{default_port}") };
         let address = Address::parse(&address).map_err(|_| error("write a host and a port"))?;
-        match &auth {
-            Some(Auth::Basic { user: _, password }) => environment.redactor.add(password),
-            Some(Auth::Bearer(token) | Auth::Other { credentials: token, .. }) => {
-                environment.redactor.add(token);
-            }
-            None => {}
+        if let Some(auth) = &auth {
+            environment.redactor.add(auth.secret());
         }
         Ok(Self {
             transport: environment.transport.clone(),
@@ -290,6 +308,8 @@ impl HttpClient {
             prefix: prefix.to_owned(),
             tls: secure.then_some(tls),
             auth,
+            credentials: None,
+            connections: None,
             deadline: DEFAULT_DEADLINE,
             body_bytes_max: BODY_BYTES_MAX,
         })
@@ -306,6 +326,20 @@ impl HttpClient {
     #[must_use]
     pub fn with_body_limit(mut self, bytes: usize) -> Self {
         self.body_bytes_max = bytes;
+        self
+    }
+
+    /// This client with credentials that are read for every request, in place of fixed ones.
+    #[must_use]
+    pub fn with_credentials(mut self, credentials: Option<Credentials>) -> Self {
+        self.credentials = credentials;
+        self
+    }
+
+    /// This client with connections that are kept for the next request.
+    #[must_use]
+    pub fn with_connections(mut self, connections: &Connections) -> Self {
+        self.connections = Some(connections.clone());
         self
     }
 
@@ -339,45 +373,76 @@ impl HttpClient {
         request: HttpRequest,
         target: &str,
     ) -> Result<HttpResponse, ProbeError> {
-        let broken = |error: &dyn std::error::Error| ProbeError::Connect {
-            target: target.to_owned(),
-            reason: self.redactor.clean(&chain(error)),
-        };
-        let stream = self.transport.connect(&self.address).await.map_err(|e| broken(&e))?;
+        let request = self.build(request)?;
+        let key = (self.address.clone(), self.tls.is_some());
+        while let Some(mut kept) = self.connections.as_ref().and_then(|kept| kept.take(&key)) {
+            if !kept.is_ready().await {
+                continue;
+            }
+            match self.talk(&mut kept, request.clone(), target).await {
+                Ok(answer) => {
+                    self.keep(key, kept).await;
+                    return Ok(answer);
+                }
+                // The server closed it just now. What can be asked twice is, over a new connection.
+                Err(Broken::Unanswered(_)) if request.method().is_safe() => break,
+                Err(Broken::Unanswered(error) | Broken::Midway(error)) => return Err(error),
+            }
+        }
+        let stream = self.transport.connect(&self.address).await;
+        let stream = stream.map_err(|error| self.broken(target, &error))?;
         let stream: BoxStream = match &self.tls {
-            Some(tls) => tls.wrap(&self.address.host, stream).await.map_err(|e| broken(&e))?,
+            Some(tls) => {
+                let wrapped = tls.wrap(&self.address.host, stream).await;
+                wrapped.map_err(|error| self.broken(target, &error))?
+            }
             None => stream,
         };
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(|e| broken(&e))?;
-        let request = self.build(request)?;
-        let answer = async {
-            let response = sender.send_request(request).await.map_err(|e| broken(&e))?;
-            let (head, body) = response.into_parts();
-            let limit = self.body_bytes_max;
-            let body = Limited::new(body, limit).collect().await.map_err(|error| {
-                if error.is::<http_body_util::LengthLimitError>() {
-                    ProbeError::answer(target, format!("a body above {limit} bytes"))
-                } else {
-                    broken(error.as_ref())
-                }
-            })?;
-            let target = target.to_owned();
-            let body = body.to_bytes();
-            Ok(HttpResponse { target, status: head.status, headers: head.headers, body })
-        };
-        // The connection is driven here rather than in a task, so that dropping this future ends it.
-        let mut connection = std::pin::pin!(connection);
-        let mut answer = std::pin::pin!(answer);
-        let mut connected = true;
-        std::future::poll_fn(|context| {
-            if connected && connection.as_mut().poll(context).is_ready() {
-                connected = false;
+        let opened = Connection::open(stream).await;
+        let mut connection = opened.map_err(|error| self.broken(target, &error))?;
+        match self.talk(&mut connection, request, target).await {
+            Ok(answer) => {
+                self.keep(key, connection).await;
+                Ok(answer)
             }
-            answer.as_mut().poll(context)
-        })
-        .await
+            Err(Broken::Unanswered(error) | Broken::Midway(error)) => Err(error),
+        }
+    }
+
+    /// Sends a request over an open connection, and reads the answer.
+    async fn talk(
+        &self,
+        connection: &mut Connection,
+        request: Request<Full<Bytes>>,
+        target: &str,
+    ) -> Result<HttpResponse, Broken> {
+        let sent = connection.send(request).await;
+        let response = sent.map_err(|error| Broken::Unanswered(self.broken(target, &error)))?;
+        let (head, body) = response.into_parts();
+        let limit = self.body_bytes_max;
+        let body = connection.drive(Limited::new(body, limit).collect()).await;
+        let body = body.map_err(|error| {
+            Broken::Midway(match error.is::<http_body_util::LengthLimitError>() {
+                true => ProbeError::answer(target, format!("a body above {limit} bytes")),
+                false => self.broken(target, error.as_ref()),
+            })
+        })?;
+        let (target, body) = (target.to_owned(), body.to_bytes());
+        Ok(HttpResponse { target, status: head.status, headers: head.headers, body })
+    }
+
+    /// Keeps a connection for the next request, where both sides want that.
+    async fn keep(&self, key: (Address, bool), mut connection: Connection) {
+        if let Some(connections) = &self.connections
+            && connection.is_ready().await
+        {
+            connections.put(key, connection);
+        }
+    }
+
+    fn broken(&self, target: &str, error: &dyn std::error::Error) -> ProbeError {
+        let reason = self.redactor.clean(&chain(error));
+        ProbeError::Connect { target: target.to_owned(), reason }
     }
 
     fn build(&self, request: HttpRequest) -> Result<Request<Full<Bytes>>, ProbeError> {
@@ -385,9 +450,18 @@ impl HttpClient {
         let host = HeaderValue::from_str(&self.address.to_string());
         let host = host.map_err(|_| ProbeError::unable("the host is no header value"))?;
         headers.entry(HOST).or_insert(host);
-        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        if self.connections.is_none() {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         headers.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
-        if let Some(auth) = &self.auth {
+        let read = match &self.credentials {
+            Some(credentials) => Some(credentials.read().map_err(ProbeError::unable)?),
+            None => None,
+        };
+        if let Some(read) = &read {
+            self.redactor.add(read.secret());
+        }
+        if let Some(auth) = read.as_ref().or(self.auth.as_ref()) {
             let text = match auth {
                 Auth::Basic { user, password } => {
                     let pair = format!("{}:{}", user.expose(), password.expose());

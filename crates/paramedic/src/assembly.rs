@@ -12,7 +12,7 @@ use paramedic_journal::Journal;
 use paramedic_model::{SystemName, TimeMs};
 use paramedic_rules::{Group, GroupDefaults, Rule, RuleFile};
 use paramedic_runbook::Runbook;
-use paramedic_scrape::{Discovery, Job, Target};
+use paramedic_scrape::{Discovery, Job, Slot, Target};
 
 use crate::config::{Config, SystemConfig};
 use crate::kinds;
@@ -211,7 +211,10 @@ fn open(
 
 /// What finds the targets of each job.
 pub fn discoveries(config: &Config, environment: &Environment) -> Vec<Discovery> {
-    let discovery = |job: &Arc<Job>| Discovery::new(job.clone(), environment.clone());
+    // Of two servers with one configuration, each asks at moments of its own.
+    let host = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
+    let seed = Slot::seed(host.trim(), &config.global.external_labels.iter().collect());
+    let discovery = |job: &Arc<Job>| Discovery::new(job.clone(), environment.clone(), seed);
     config.jobs.iter().map(discovery).collect()
 }
 

@@ -8,7 +8,7 @@ use paramedic_model::{Labels, Run, SeriesList, is_same_list};
 use paramedic_relabel::{Rule, relabel};
 
 use crate::job::Limits;
-use crate::list::TargetLabels;
+use crate::list::{TargetLabels, runs_of_parts};
 
 /// What is done with the series of a target before they are taken.
 #[derive(Debug, Clone)]
@@ -19,6 +19,9 @@ pub struct Admission {
     pub rules: Arc<[Rule]>,
     /// What a scrape may hold.
     pub limits: Limits,
+    /// `track_timestamps_staleness`: whether a series whose samples state their own time ends when
+    /// the target no longer yields it.
+    pub track_times: bool,
 }
 
 impl Admission {
@@ -124,9 +127,9 @@ pub(crate) struct Admitted {
 }
 
 impl Admitted {
-    /// The values of those that are taken.
-    pub fn values(&self, values: &[f64]) -> Vec<f64> {
-        self.kept.iter().filter_map(|at| values.get(*at as usize).copied()).collect()
+    /// What `of` says of those that are taken.
+    pub fn pick<T: Copy>(&self, of: &[T]) -> Vec<T> {
+        self.kept.iter().filter_map(|at| of.get(*at as usize).copied()).collect()
     }
 }
 
@@ -144,18 +147,6 @@ impl SeriesList for Admitted {
         let known =
             known.filter(|last| std::ptr::addr_eq(Arc::as_ptr(last), Arc::as_ptr(previous)));
         let Some(last) = known else { return Vec::new() };
-        let mut runs = Vec::new();
-        for Run { at, was, len } in self.inner.runs_of(&last.inner) {
-            let first = self.kept.partition_point(|kept| *kept < at);
-            for (index, kept) in self.kept.iter().enumerate().skip(first) {
-                if *kept >= at + len {
-                    break;
-                }
-                if let Ok(before) = last.kept.binary_search(&(kept - at + was)) {
-                    Run::extend(&mut runs, index, before);
-                }
-            }
-        }
-        runs
+        runs_of_parts((&self.inner, &self.kept), (&last.inner, &last.kept))
     }
 }

@@ -18,6 +18,7 @@ use crate::groups::{find_files, read_groups};
 use crate::http::{Fetcher, HttpCollector};
 use crate::job::{HttpSource, Job, TargetGroup};
 use crate::plan::{Plan, Planned, plan};
+use crate::slot::Slot;
 use crate::target::{Discovered, Target};
 
 /// How often files are looked at: a look costs one call of the system for each.
@@ -42,6 +43,8 @@ pub struct Pool {
 pub struct Discovery {
     job: Arc<Job>,
     environment: Environment,
+    /// What spreads the targets of this server otherwise than those of another one.
+    seed: u64,
     files: BTreeMap<PathBuf, ReadFile>,
     servers: Vec<Asked>,
     /// What was said of the plan last, so that it is said once.
@@ -60,10 +63,11 @@ struct Asked {
 }
 
 impl Discovery {
-    /// Of `job`. Nothing is read yet.
-    pub fn new(job: Arc<Job>, environment: Environment) -> Self {
+    /// Of `job`, whose targets are collected at moments that `seed` decides besides their labels.
+    /// Nothing is read yet.
+    pub fn new(job: Arc<Job>, environment: Environment, seed: u64) -> Self {
         let servers = job.sources.http.iter().map(|_| Asked::default()).collect();
-        Self { job, environment, files: BTreeMap::new(), servers, told: Vec::new() }
+        Self { job, environment, seed, files: BTreeMap::new(), servers, told: Vec::new() }
     }
 
     /// What is there now without asking anybody: fixed targets and files.
@@ -107,7 +111,8 @@ impl Discovery {
         let mut ids = BTreeSet::new();
         let mut targets = Vec::with_capacity(count);
         for planned in &active {
-            match target(job, planned, over.clone(), &mut ids, &self.environment) {
+            let at = Slot::new(&planned.labels, &planned.url(), self.seed);
+            match target(job, planned, at, over.clone(), &mut ids, &self.environment) {
                 Ok(target) => targets.push(Arc::new(target)),
                 Err(reason) => failures.push(format!("{}: {reason}", planned.discovered)),
             }
@@ -211,6 +216,7 @@ async fn ask(source: &HttpSource, environment: &Environment) -> Result<Vec<Targe
 fn target(
     job: &Job,
     planned: &Planned,
+    slot: Slot,
     over: Option<String>,
     ids: &mut BTreeSet<String>,
     environment: &Environment,
@@ -243,7 +249,9 @@ fn target(
             honor_labels: job.honor_labels,
             rules: job.metric_relabel.clone(),
             limits: job.limits.clone(),
+            track_times: job.track_timestamps,
         },
+        slot,
         refused: over,
     };
     Ok(Target {

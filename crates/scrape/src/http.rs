@@ -7,8 +7,8 @@ use http::header::{ACCEPT, ACCEPT_ENCODING, HeaderValue, USER_AGENT};
 use http::{HeaderMap, HeaderName, StatusCode};
 use paramedic_exposition::{Format, Layout, Reading, parse_again};
 use paramedic_integration::{
-    Collected, Collection, Collector, Environment, HttpClient, HttpRequest, HttpResponse, Look,
-    ProbeError, SettingsError, UrlPath,
+    Collected, Collection, Collector, Environment, HttpClient, HttpRequest, HttpResponse, Listing,
+    Look, ProbeError, SettingsError, UrlPath,
 };
 use paramedic_model::BoxFuture;
 
@@ -18,6 +18,10 @@ use crate::plan::Planned;
 /// How often a redirect is followed, as in Go.
 const REDIRECTS_MAX: usize = 10;
 
+/// The most bytes that a compressed body may hold where nothing else is configured: a few bytes may
+/// stand for very many.
+const PLAIN_BYTES_MAX: u64 = 1 << 30;
+
 /// Scrapes a target in the exposition format.
 pub struct HttpCollector {
     fetcher: Fetcher,
@@ -26,6 +30,8 @@ pub struct HttpCollector {
     fallback: Option<Format>,
     /// The most bytes of a body; 0 is no limit.
     body_bytes_max: usize,
+    /// Whether a sample stands at the time that it states itself.
+    honors_times: bool,
     /// What the last body left, so that the next one is read in a fraction of the time.
     layout: Mutex<Layout>,
 }
@@ -67,6 +73,7 @@ impl HttpCollector {
             url,
             fallback: job.fallback,
             body_bytes_max: job.limits.body_bytes,
+            honors_times: job.honor_timestamps,
             layout: Mutex::default(),
         })
     }
@@ -84,9 +91,10 @@ impl HttpCollector {
             _ => content_type,
         };
         let mut layout = self.layout.lock().unwrap_or_else(PoisonError::into_inner);
-        // A sample's own time is not kept: a collection has one moment.
-        parse_again(content_type, &body, &mut layout)
-            .map_err(|error| ProbeError::answer(&response.target, error.to_string()))
+        let mut reading = parse_again(content_type, &body, &mut layout)
+            .map_err(|error| ProbeError::answer(&response.target, error.to_string()))?;
+        reading.times = reading.times.filter(|_| self.honors_times);
+        Ok(reading)
     }
 }
 
@@ -103,7 +111,9 @@ impl Collector for HttpCollector {
     fn collect_again(&self, _look: Look) -> BoxFuture<'_, Collected> {
         Box::pin(async {
             match self.scrape().await {
-                Ok(reading) => Collected::Listed(reading.series, reading.values),
+                Ok(Reading { series, values, times }) => {
+                    Collected::Listed(Listing { series, values, times })
+                }
                 Err(failure) => Collected::Sets(Collection::failed(failure)),
             }
         })
@@ -145,7 +155,7 @@ impl Fetcher {
             let mut options = self.options.clone();
             // As in Go, credentials go to no other host than the one that they are meant for.
             if base != first {
-                options.auth = None;
+                options.credentials = None;
             }
             let limit = match self.body_bytes_max {
                 0 => usize::MAX,
@@ -187,15 +197,20 @@ impl Fetcher {
         if !encoding.eq_ignore_ascii_case("gzip") {
             return Ok(Arc::from(&response.body[..]));
         }
-        let limit = match self.body_bytes_max {
-            0 => u64::MAX,
-            limit => (limit as u64).saturating_add(1),
+        let (limit, setting) = match self.body_bytes_max {
+            0 => (PLAIN_BYTES_MAX, "; set body_size_limit to take more"),
+            limit => (limit as u64, ""),
         };
         let mut plain = Vec::new();
         MultiGzDecoder::new(&response.body[..])
-            .take(limit)
+            // One more, so that a body of just that size is told from a larger one.
+            .take(limit.saturating_add(1))
             .read_to_end(&mut plain)
             .map_err(|error| ProbeError::answer(&response.target, format!("gzip: {error}")))?;
+        if plain.len() as u64 > limit {
+            let reason = format!("body size limit exceeded{setting}");
+            return Err(ProbeError::answer(&response.target, reason));
+        }
         Ok(plain.into())
     }
 }

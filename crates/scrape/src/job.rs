@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use paramedic_exposition::Format;
-use paramedic_integration::{Auth, Environment, HttpClient, SettingsError, TlsSettings, TlsTrust};
+use paramedic_integration::{
+    Connections, Credentials, Environment, HttpClient, SettingsError, TlsSettings, TlsTrust,
+};
 use paramedic_model::Labels;
 use paramedic_relabel::Rule;
 
@@ -25,6 +27,11 @@ pub struct Job {
     pub params: BTreeMap<String, Vec<String>>,
     /// `honor_labels`: whether labels of a sample win over those of its target.
     pub honor_labels: bool,
+    /// `honor_timestamps`: whether a sample stands at the time that it states itself.
+    pub honor_timestamps: bool,
+    /// `track_timestamps_staleness`: whether series of such samples end when the target no longer
+    /// yields them.
+    pub track_timestamps: bool,
     /// `enable_compression`
     pub compression: bool,
     /// The `Accept` header.
@@ -64,10 +71,12 @@ impl Job {
             metrics_path: "/metrics".to_owned(),
             params: BTreeMap::new(),
             honor_labels: false,
+            honor_timestamps: true,
+            track_timestamps: false,
             compression: true,
             accept: ACCEPT.to_owned(),
             fallback: None,
-            client: ClientOptions { auth: None, tls: None, follow_redirects: true },
+            client: ClientOptions::default(),
             limits: Limits::default(),
             target_limit: 0,
             keep_dropped: 0,
@@ -133,15 +142,24 @@ pub struct HttpSource {
     pub client: ClientOptions,
 }
 
-/// How an HTTP server is reached.
+/// How HTTP servers are reached. A clone shares the connections that are kept.
 #[derive(Debug, Clone)]
 pub struct ClientOptions {
     /// `basic_auth` or `authorization`
-    pub auth: Option<Auth>,
+    pub credentials: Option<Credentials>,
     /// `tls_config`; `None` where no authority is known, so that https fails.
     pub tls: Option<TlsSettings>,
     /// `follow_redirects`
     pub follow_redirects: bool,
+    /// Connections that wait for the next request.
+    pub connections: Connections,
+}
+
+impl Default for ClientOptions {
+    fn default() -> Self {
+        let connections = Connections::default();
+        Self { credentials: None, tls: None, follow_redirects: true, connections }
+    }
 }
 
 impl ClientOptions {
@@ -160,7 +178,9 @@ impl ClientOptions {
                 return Err(SettingsError::new("tls_config", reason));
             }
         };
-        HttpClient::new("targets", url, tls, self.auth.clone(), environment)
+        let client = HttpClient::new("targets", url, tls, None, environment)?;
+        let client = client.with_credentials(self.credentials.clone());
+        Ok(client.with_connections(&self.connections))
     }
 }
 

@@ -19,7 +19,9 @@ mod job;
 mod list;
 mod plan;
 pub mod remote_write;
+mod slot;
 mod target;
+mod timed;
 
 pub use admit::Admission;
 pub use discovery::{Discovery, Pool};
@@ -30,4 +32,6 @@ pub use job::{
     TargetGroup,
 };
 pub use plan::{Plan, Planned, plan};
+pub use slot::Slot;
 pub use target::{Discovered, Last, Scraped, Target, TargetError, collect_forever, collect_once};
+pub use timed::TimedSamples;

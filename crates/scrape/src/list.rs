@@ -26,6 +26,10 @@ impl TargetLabels {
         Self { labels, renames_equal: true }
     }
 
+    pub fn into_labels(self) -> Labels {
+        self.labels
+    }
+
     /// `labels` with these. Where a series brings one of its own by such a name, it is kept as
     /// `exported_<name>`, as Prometheus does.
     pub fn add_to(&self, labels: &Labels) -> Labels {
@@ -128,6 +132,31 @@ impl SeriesList for TargetList {
         }
         runs
     }
+}
+
+/// Which entries of a part of a list stood in a part of the list before; a part says where its
+/// entries stand in the whole, ascending.
+pub(crate) fn runs_of_parts(
+    (whole, kept): (&Arc<dyn SeriesList>, &[u32]),
+    (last_whole, last_kept): (&Arc<dyn SeriesList>, &[u32]),
+) -> Vec<Run> {
+    let in_whole = match is_same_list(whole, last_whole) {
+        true => vec![Run { at: 0, was: 0, len: whole.len() as u32 }],
+        false => whole.runs_of(last_whole),
+    };
+    let mut runs = Vec::new();
+    for Run { at, was, len } in in_whole {
+        let first = kept.partition_point(|kept| *kept < at);
+        for (index, kept) in kept.iter().enumerate().skip(first) {
+            if *kept >= at + len {
+                break;
+            }
+            if let Ok(before) = last_kept.binary_search(&(kept - at + was)) {
+                Run::extend(&mut runs, index, before);
+            }
+        }
+    }
+    runs
 }
 
 /// A list of label sets that knows where they stood in the list before.

@@ -1,12 +1,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use paramedic_integration::{Collected, Collection, Collector, Look, ProbeError};
+use paramedic_integration::{Collected, Collection, Collector, Listing, Look, ProbeError};
 use paramedic_model::{Clock, Labels, METRIC_NAME, Series, SeriesList, TimeMs};
 use tokio::sync::mpsc;
 
 use crate::admit::{Admission, Admitted};
 use crate::list::{Sets, TargetLabels, TargetList};
+use crate::slot::Slot;
+use crate::timed::{Timed, TimedSamples, missing};
 
 /// One thing that is collected.
 pub struct Target {
@@ -41,6 +43,8 @@ pub struct Discovered {
     pub target_labels: Labels,
     /// What is done with its series.
     pub admission: Admission,
+    /// When in its interval it is collected.
+    pub slot: Slot,
     /// Why it is not scraped although it is there: its pool holds too many.
     pub refused: Option<String>,
 }
@@ -52,6 +56,7 @@ pub struct Last {
     sets: Option<Arc<Sets>>,
     list: Option<Arc<TargetList>>,
     admitted: Option<Arc<Admitted>>,
+    timed: Option<Arc<Timed>>,
 }
 
 /// What one collection of one target yields, ready to be committed.
@@ -59,13 +64,18 @@ pub struct Last {
 pub struct Scraped {
     /// The target's identity: unique among the targets of a process.
     pub target: String,
-    /// The moment that all samples stand at.
+    /// The moment that all samples stand at that do not state another.
     pub at: TimeMs,
     /// The series with the target's labels, `up` and its companions among them: the same list as
     /// last time where they are the same.
     pub list: Arc<dyn SeriesList>,
     /// The value of each.
     pub values: Vec<f64>,
+    /// Samples that state their own time, apart from the list.
+    pub timed: TimedSamples,
+    /// What tells of the families of the target, where it could be read: a list that has
+    /// [metadata](SeriesList::metadata).
+    pub described: Option<Arc<dyn SeriesList>>,
     /// Why the target could not be looked at.
     pub failure: Option<ProbeError>,
     /// How long it took, in wall time.
@@ -93,6 +103,19 @@ impl Target {
             && (self.interval, self.timeout) == (other.interval, other.timeout)
     }
 
+    /// When it is to be collected after a collection that began at `last`, as seen from `now`.
+    pub fn next_after(&self, last: TimeMs, now: TimeMs) -> TimeMs {
+        match &self.discovered {
+            Some(discovered) => discovered.slot.next_after(now.max(last), self.interval),
+            None => last + self.interval,
+        }
+    }
+
+    /// The labels that all its series get, `job` and `instance` among them.
+    pub fn all_labels(&self) -> Labels {
+        self.target_labels().into_labels()
+    }
+
     fn target_labels(&self) -> TargetLabels {
         match &self.discovered {
             Some(discovered) => TargetLabels::discovered(discovered.target_labels.clone()),
@@ -117,34 +140,57 @@ async fn collect_at(target: &Target, at: TimeMs, last: &mut Last) -> Scraped {
         })),
     };
     let took = begun.elapsed();
-    let (list, values, mut failure): (Arc<dyn SeriesList>, _, _) = match collected {
-        Collected::Listed(list, values) => (list, values, None),
+    let mut described = None;
+    let (list, values, times, mut failure): (Arc<dyn SeriesList>, _, _, _) = match collected {
+        Collected::Listed(Listing { series, values, times }) => {
+            described = Some(series.clone());
+            (series, values, times, None)
+        }
         Collected::Sets(Collection { series, failure }) => {
             let split = |Series { labels, value }| (labels, value);
             let (sets, values) = series.into_iter().map(split).unzip();
             let sets = Sets::next(last.sets.as_ref(), sets);
             last.sets = Some(sets.clone());
-            (sets, values, failure)
+            (sets, values, None, failure)
         }
     };
     let collected = list.len();
     let labels = last.labels.get_or_insert_with(|| Arc::new(target.target_labels())).clone();
     let admission = target.discovered.as_ref().map(|discovered| &discovered.admission);
-    let (list, mut values, is_labelled) = match admission.filter(|rules| !rules.is_plain()) {
-        None => (list, values, false),
+    let (list, values, times, is_labelled) = match admission.filter(|rules| !rules.is_plain()) {
+        None => (list, values, times, false),
         Some(admission) => match admission.admit(&labels, list, last.admitted.as_ref()) {
             Ok(admitted) => {
                 last.admitted = Some(admitted.clone());
-                let values = admitted.values(&values);
-                (admitted as Arc<dyn SeriesList>, values, true)
+                let (values, times) =
+                    (admitted.pick(&values), times.map(|times| admitted.pick(&times)));
+                (admitted as Arc<dyn SeriesList>, values, times, true)
             }
             Err(reason) => {
                 failure = Some(ProbeError::answer(&target.instance, reason));
-                (Sets::next(None, Vec::new()) as Arc<dyn SeriesList>, Vec::new(), false)
+                (Sets::next(None, Vec::new()) as Arc<dyn SeriesList>, Vec::new(), None, false)
             }
         },
     };
     let taken = list.len();
+    let before = last.timed.take();
+    let (list, mut values, mut timed) = match times {
+        None => (list, values, TimedSamples::default()),
+        Some(times) => {
+            let found = Timed::next(before.as_ref(), &labels, &list, is_labelled, &times);
+            let samples = found.samples(&values, &times);
+            let timed =
+                TimedSamples { labels: found.labels().clone(), samples, ..Default::default() };
+            let (rest, values) = found.rest(&values);
+            last.timed = Some(found);
+            (rest, values, timed)
+        }
+    };
+    let came = missing(last.timed.as_ref(), before.as_ref()).len();
+    timed.is_tracked = admission.is_some_and(|admission| admission.track_times);
+    if timed.is_tracked {
+        timed.ended = missing(before.as_ref(), last.timed.as_ref());
+    }
     let own = |name| Labels::from([(METRIC_NAME, name)]);
     let mut series = vec![
         own("up"),
@@ -154,7 +200,7 @@ async fn collect_at(target: &Target, at: TimeMs, last: &mut Last) -> Scraped {
         own("scrape_series_added"),
     ];
     let up = if failure.is_none() { 1.0 } else { 0.0 };
-    let added = TargetList::count_new(last.list.as_ref(), &list);
+    let added = TargetList::count_new(last.list.as_ref(), &list) + came;
     values.extend([up, took.as_secs_f64(), collected as f64, taken as f64, added as f64]);
     if let Some(failure) = &failure {
         series.push(own("paramedic_collect_failed").with("reason", failure.class()));
@@ -162,14 +208,17 @@ async fn collect_at(target: &Target, at: TimeMs, last: &mut Last) -> Scraped {
     }
     let list = TargetList::next(last.list.as_ref(), &labels, (list, is_labelled), series);
     last.list = Some(list.clone());
-    Scraped { target: target.id(), at, list, values, failure, took }
+    Scraped { target: target.id(), at, list, values, timed, described, failure, took }
 }
 
 impl Scraped {
-    /// All samples, each with its labels.
+    /// The value of each series, with its labels.
     pub fn samples(&self) -> impl Iterator<Item = Series> {
         let labels = (0..self.list.len()).map(|index| self.list.labels(index));
-        labels.zip(&self.values).map(|(labels, value)| Series { labels, value: *value })
+        let timed = self.timed.labels.iter().cloned();
+        let timed = timed.zip(self.timed.samples.iter().map(|sample| &sample.value));
+        let all = labels.zip(&self.values).chain(timed);
+        all.map(|(labels, value)| Series { labels, value: *value })
     }
 }
 
@@ -179,8 +228,10 @@ const LATE_MAX: Duration = Duration::from_millis(2);
 
 /// Collects `target` every interval and sends what comes, until nobody receives.
 ///
-/// The first collection is at once, so that a person who starts a server sees something. A slow
-/// collection delays the next one; none are made up for.
+/// The first collection is soon, so that a person who starts a server sees something and rules need
+/// not wait; that of a discovered target is not at once, so that a thousand do not begin together.
+/// From the second on these are collected at their [`Slot`], all others an interval after the last
+/// time. A slow collection delays the next one; none are made up for.
 pub async fn collect_forever(
     target: Arc<Target>,
     clock: Arc<dyn Clock>,
@@ -188,16 +239,22 @@ pub async fn collect_forever(
 ) -> TargetError {
     let mut last = Last::default();
     let mut due = clock.now();
+    if let Some(discovered) = &target.discovered {
+        let delay = discovered.slot.first(target.interval);
+        due = due + delay;
+        clock.sleep(delay).await;
+    }
     loop {
         let now = clock.now();
         let at = if now.since(due) <= LATE_MAX.min(target.interval / 100) { due } else { now };
         let scraped = collect_at(&target, at, &mut last).await;
-        let next = scraped.at + target.interval;
-        due = next;
+        let at = scraped.at;
         if sink.send(scraped).await.is_err() {
             return TargetError;
         }
-        clock.sleep(next.since(clock.now())).await;
+        let now = clock.now();
+        due = target.next_after(at, now);
+        clock.sleep(due.since(now)).await;
     }
 }
 

@@ -1,4 +1,4 @@
-use paramedic_integration::{Auth, TlsOptions, TlsSettings, TlsTrust};
+use paramedic_integration::{Credentials, SecretSource, TlsOptions, TlsSettings, TlsTrust};
 use paramedic_model::Secret;
 use paramedic_scrape::ClientOptions;
 
@@ -39,10 +39,11 @@ impl Reader<'_> {
             ways.push(self.authorization(node)?);
         }
         if let Some(node) = table.get("bearer_token") {
-            ways.push(Auth::Bearer(Secret::new(node.text("bearer_token")?)));
+            let token = Secret::new(node.text("bearer_token")?);
+            ways.push(bearer(SecretSource::Stated(token)));
         }
         if let Some(node) = table.get("bearer_token_file") {
-            ways.push(Auth::Bearer(self.secret_file(node, node.text("bearer_token_file")?)?));
+            ways.push(bearer(self.source_file(node, node.text("bearer_token_file")?)?));
         }
         if ways.len() > 1 {
             let message = "at most one of basic_auth, oauth2 & authorization must be configured";
@@ -62,42 +63,65 @@ impl Reader<'_> {
         }
         self.refuse(table, &REFUSED);
         let follow_redirects = follow.unwrap_or(true);
-        Ok(ClientOptions { auth: ways.pop(), tls, follow_redirects })
+        let connections = paramedic_integration::Connections::default();
+        Ok(ClientOptions { credentials: ways.pop(), tls, follow_redirects, connections })
     }
 
     /// The secret that `key` holds, or that the file holds which `key_file` names.
     fn secret_or_file<'a>(
         &mut self,
         table: &mut Table<'a>,
-        (key, file_key): (&'static str, &'static str),
+        keys: (&'static str, &'static str),
     ) -> Result<Option<Secret>, Mistake> {
+        Ok(match self.source(table, keys)? {
+            Some((source, node)) => Some(source.read().map_err(|error| node.mistake(error))?),
+            None => None,
+        })
+    }
+
+    /// A file that holds a secret. It must be there now, and is read again whenever it is needed.
+    fn source_file(&mut self, at: &Node, path: &str) -> Result<SecretSource, Mistake> {
+        let source = SecretSource::File(self.path(path));
+        source.read().map_err(|error| at.mistake(error))?;
+        Ok(source)
+    }
+
+    /// Where the secret is found that `key` holds, or the file which `key_file` names.
+    fn source<'a>(
+        &mut self,
+        table: &mut Table<'a>,
+        (key, file_key): (&'static str, &'static str),
+    ) -> Result<Option<(SecretSource, &'a Node)>, Mistake> {
         let (direct, file) = (table.get(key), table.get(file_key));
         match (direct, file) {
             (Some(_), Some(file)) => {
                 let message = format!("at most one of {key} & {file_key} must be configured");
                 Err(file.mistake(message))
             }
-            (Some(direct), None) => Ok(Some(Secret::new(direct.text(key)?))),
-            (None, Some(file)) => self.secret_file(file, file.text(file_key)?).map(Some),
+            (Some(direct), None) => {
+                let stated = SecretSource::Stated(Secret::new(direct.text(key)?));
+                Ok(Some((stated, direct)))
+            }
+            (None, Some(file)) => Ok(Some((self.source_file(file, file.text(file_key)?)?, file))),
             (None, None) => Ok(None),
         }
     }
 
-    fn basic_auth(&mut self, node: &Node) -> Result<Auth, Mistake> {
+    fn basic_auth(&mut self, node: &Node) -> Result<Credentials, Mistake> {
         let mut table = Table::new(node, "basic_auth")?;
-        let user = self.secret_or_file(&mut table, ("username", "username_file"))?;
-        let password = self.secret_or_file(&mut table, ("password", "password_file"))?;
+        let user = self.source(&mut table, ("username", "username_file"))?;
+        let password = self.source(&mut table, ("password", "password_file"))?;
         const REFS: [(&str, &str); 2] = [
             ("username_ref", "use `username` or `username_file`"),
             ("password_ref", "use `password` or `password_file`"),
         ];
         self.refuse(&mut table, &REFS);
         self.mistakes.extend(table.unknown());
-        let none = || Secret::new("");
-        Ok(Auth::Basic { user: user.unwrap_or_else(none), password: password.unwrap_or_else(none) })
+        let (user, password) = (found(user), found(password));
+        Ok(Credentials::Basic { user, password })
     }
 
-    fn authorization(&mut self, node: &Node) -> Result<Auth, Mistake> {
+    fn authorization(&mut self, node: &Node) -> Result<Credentials, Mistake> {
         let mut table = Table::new(node, "authorization")?;
         let scheme = match table.get("type") {
             Some(node) => node.text("type")?.trim(),
@@ -108,14 +132,11 @@ impl Reader<'_> {
                 "authorization type cannot be set to \"basic\", use \"basic_auth\" instead";
             return Err(node.mistake(message));
         }
-        let credentials = self.secret_or_file(&mut table, ("credentials", "credentials_file"))?;
+        let credentials = self.source(&mut table, ("credentials", "credentials_file"))?;
         self.refuse(&mut table, &[("credentials_ref", "use `credentials_file`")]);
         self.mistakes.extend(table.unknown());
-        let credentials = credentials.unwrap_or_else(|| Secret::new(""));
-        Ok(match scheme {
-            "Bearer" => Auth::Bearer(credentials),
-            scheme => Auth::Other { scheme: scheme.to_owned(), credentials },
-        })
+        let credentials = found(credentials);
+        Ok(Credentials::Scheme { scheme: scheme.to_owned(), credentials })
     }
 
     fn tls_config(&mut self, node: &Node) -> Result<TlsSettings, Mistake> {
@@ -175,6 +196,15 @@ impl Reader<'_> {
         let read = || TlsSettings::new("tls_config", &system_trust()?).ok();
         self.system_tls.get_or_insert_with(read).clone()
     }
+}
+
+fn bearer(credentials: SecretSource) -> Credentials {
+    Credentials::Scheme { scheme: "Bearer".to_owned(), credentials }
+}
+
+/// The secret, or an empty one where none is given.
+fn found(source: Option<(SecretSource, &Node)>) -> SecretSource {
+    source.map_or_else(|| SecretSource::Stated(Secret::new("")), |(source, _)| source)
 }
 
 fn system_trust() -> Option<TlsTrust> {

@@ -68,9 +68,9 @@ impl Reader<'_> {
             }
         }
         let honor_labels = self.flag(table.get("honor_labels"), "honor_labels").unwrap_or(false);
-        self.flag(table.get("honor_timestamps"), "honor_timestamps");
+        let honor_timestamps = self.flag(table.get("honor_timestamps"), "honor_timestamps");
         let tracked = table.get("track_timestamps_staleness");
-        self.flag(tracked, "track_timestamps_staleness");
+        let track_timestamps = self.flag(tracked, "track_timestamps_staleness");
         let compression = self.flag(table.get("enable_compression"), "enable_compression");
         let defaults = self.job_defaults(&mut table, &global.jobs)?;
         let fallback = match table.get("fallback_scrape_protocol") {
@@ -98,6 +98,8 @@ impl Reader<'_> {
             metrics_path,
             params,
             honor_labels,
+            honor_timestamps: honor_timestamps.unwrap_or(true),
+            track_timestamps: track_timestamps.unwrap_or(false),
             compression: compression.unwrap_or(true),
             accept: accept(&defaults.protocols, defaults.names),
             fallback,
