@@ -17,6 +17,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use crate::Freeze;
 use crate::alerts::{Alerts, Fired};
 use crate::handle::{Command, Done, Handle, Input, Verb};
+use crate::losses::Failing;
 use crate::notify::{Outbox, Sending};
 use crate::outside::Words;
 use crate::pages::Pages;
@@ -115,8 +116,12 @@ pub struct Engine {
     pub(crate) launch: HashSet<IncidentId>,
     /// When the system of a verifying incident was last read anew.
     pub(crate) refreshed: BTreeMap<IncidentId, TimeMs>,
-    /// Why each target that cannot be looked at cannot.
-    pub(crate) failures: BTreeMap<String, (TimeMs, String)>,
+    /// The targets that cannot be looked at.
+    pub(crate) failures: BTreeMap<String, Failing>,
+    /// When each target that discovery took away went.
+    pub(crate) gone: BTreeMap<String, TimeMs>,
+    /// Whether anything changed that losses of targets depend on.
+    pub(crate) losses_due: bool,
     /// What was not taken of the newest collection of each target, where something was not.
     pub(crate) refused: BTreeMap<String, Rejected>,
     /// Why samples cannot be logged at present.
@@ -210,6 +215,8 @@ impl Engine {
             launch: HashSet::new(),
             refreshed: BTreeMap::new(),
             failures: BTreeMap::new(),
+            gone: BTreeMap::new(),
+            losses_due: true,
             refused: BTreeMap::new(),
             unlogged: None,
             outbox,
@@ -318,6 +325,7 @@ impl Engine {
         }
         self.evaluate(now);
         self.outside_signals(now);
+        self.losses(now);
         self.wake(now);
         self.write()?;
         self.tell(now);
@@ -340,13 +348,16 @@ impl Engine {
         }
         if round.evaluated {
             self.signals(now);
+            self.losses_due = true;
         }
     }
 
     /// Opens an incident for an alert that began to fire, unless one is open for it.
     fn alert_fired(&mut self, fired: Fired, now: TimeMs) {
         let open = self.incidents.values().find(|incident| {
-            incident.is_open() && as_labels(&incident.opened.labels) == fired.labels
+            incident.is_open()
+                && incident.opened.lost.is_none()
+                && as_labels(&incident.opened.labels) == fired.labels
         });
         if open.is_some() {
             return;
@@ -369,15 +380,22 @@ impl Engine {
             outside: None,
             lost: None,
         };
+        self.open(opened, now);
+    }
+
+    /// Opens an incident.
+    pub(crate) fn open(&mut self, opened: Opened, now: TimeMs) -> IncidentId {
         let id = IncidentId(self.incidents.keys().next_back().map_or(1, |last| last.0 + 1));
+        let from = if opened.outside.is_some() { " from outside" } else { "" };
+        tracing::info!(incident = id.0, "opened{from}: {}", as_labels(&opened.labels));
         self.record(id, now, &Event::Opened(opened.clone()));
         self.incidents.insert(id, Incident::open(id, now, opened));
-        tracing::info!(incident = id.0, "opened: {}", fired.labels);
+        id
     }
 
     /// Tells every open incident what its alert does.
     fn signals(&mut self, now: TimeMs) {
-        let ours = |i: &&Incident| i.is_open() && i.opened.outside.is_none();
+        let ours = |i: &&Incident| i.is_open() && i.opened.is_of_rule();
         let open: Vec<_> = self.incidents.values().filter(ours).map(|i| i.id).collect();
         for id in open {
             let incident = &self.incidents[&id];
@@ -398,7 +416,10 @@ impl Engine {
             } else {
                 match self.gone(incident, now) {
                     Gone::Clear(reason) => IncidentInput::Clear { reason },
-                    Gone::Blind(reason) => IncidentInput::Blind { reason, target: None },
+                    Gone::Blind { reason, job, instance } => {
+                        let target = self.target_of(&job, &instance);
+                        IncidentInput::Blind { reason, target }
+                    }
                     Gone::Removed(reason) => IncidentInput::Removed { reason },
                 }
             };
@@ -447,6 +468,9 @@ impl Engine {
 
     /// Whether this process has looked at the incident's alert.
     pub(crate) fn is_current(&self, incident: &Incident) -> bool {
+        if let Some(lost) = &incident.opened.lost {
+            return self.awaited.is_empty() && self.loss_signal(lost) != Signal::Blind;
+        }
         match incident.opened.outside {
             Some(_) => self.outside_is_current(incident),
             None => self.awaited.is_empty() && self.alerts.is_current(&incident.opened.alert),
@@ -519,12 +543,15 @@ impl Engine {
         if incident.opened.outside.is_some() {
             return self.outside_signal(incident, now);
         }
+        if let Some(lost) = &incident.opened.lost {
+            return self.loss_signal(lost);
+        }
         match self.alerts.holds(&as_labels(&incident.opened.labels), &self.window, now) {
             Ok(true) => Signal::Firing,
             Err(_) => Signal::Blind,
             Ok(false) => match self.gone(incident, now) {
                 Gone::Clear(_) => Signal::Clear,
-                Gone::Blind(_) | Gone::Removed(_) => Signal::Blind,
+                Gone::Blind { .. } | Gone::Removed(_) => Signal::Blind,
             },
         }
     }
@@ -576,6 +603,7 @@ impl Engine {
             advice: &advice,
         };
         let events = decide(incident, &context, input, now)?;
+        self.losses_due = true;
         for event in &events {
             self.record(id, now, event);
         }
@@ -651,7 +679,7 @@ impl Engine {
 
     /// Since when and why a target cannot be looked at; `None` where it can, or was not yet.
     pub fn failure(&self, target: &str) -> Option<&(TimeMs, String)> {
-        self.failures.get(target)
+        self.failures.get(target).map(|failing| &failing.why)
     }
 
     /// What was not taken of the newest collection of a target, and why; `None` where all was.

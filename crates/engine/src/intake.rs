@@ -67,6 +67,7 @@ impl Engine {
         }
         for (id, target) in found {
             self.ending.remove(&id);
+            self.gone.remove(&id);
             self.targets.insert(id, target.clone());
             self.collect(target);
         }
@@ -85,6 +86,8 @@ impl Engine {
         self.awaited.remove(id);
         self.failures.remove(id);
         self.refused.remove(id);
+        self.gone.insert(id.to_owned(), now);
+        self.losses_due = true;
         self.yields.forget(id);
         tracing::info!(target = id, "is no target any more");
         let Some(target) = self.targets.remove(id) else { return };
@@ -152,24 +155,15 @@ impl Engine {
         self.yields.take(&target, described, &timed);
         self.ingest.count(&commit);
         self.alerts.changed(&commit.changed, at);
-        self.awaited.remove(&target);
+        let is_first = self.awaited.remove(&target);
         self.tell_unlogged(commit.unlogged);
         self.tell_refused(&target, commit.rejected);
         match failure {
             Some(failure) => {
                 let reason = self.redactor.clean(&failure.to_string());
-                let known = self.failures.get(&target);
-                let since = known.map_or(at, |(since, _)| *since);
-                if known.is_none_or(|(_, told)| *told != reason) {
-                    tracing::warn!(target, "could not look: {reason}");
-                }
-                self.failures.insert(target, (since, reason));
+                self.fails(&target, at, reason);
             }
-            None => {
-                if self.failures.remove(&target).is_some() {
-                    tracing::info!(target, "can be looked at again");
-                }
-            }
+            None => self.answers(&target, is_first),
         }
     }
 

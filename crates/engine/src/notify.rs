@@ -6,10 +6,13 @@
 //!      incident is blind -+  +--> held: goes on as firing       +----+ not taken: again, later
 //! ```
 //!
-//! What is told, when and how often is Prometheus's ([`paramedic_rules::Outgoing`]). Two things are
+//! What is told, when and how often is Prometheus's ([`paramedic_rules::Outgoing`]). Three things are
 //! ours. A queue keeps the newest word on each alert and tries again until it is taken, so that an
-//! end is not lost while an Alertmanager restarts. And an alert that ended because its samples did is
-//! told as firing as long as its incident is blind, because nobody saw a recovery.
+//! end is not lost while an Alertmanager restarts. An alert that ended because its samples did is
+//! told as firing as long as its incident is blind, because nobody saw a recovery: Alertmanagers know
+//! it, so nobody is notified anew. And the loss of a target that no alert watches is told as one alert,
+//! `TargetLost`, however many rules it blinds. With [`WhenBlind::Resolve`] they hear neither of the
+//! last two.
 //!
 //! # Invariants
 //!
@@ -19,7 +22,7 @@
 //!
 //! Not here: which alerts are due (`rules`), TLS and credentials ([`HttpClient`]).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -114,7 +117,8 @@ pub(crate) struct Outbox {
     when_blind: WhenBlind,
     lines: Vec<Line>,
     batch_max: usize,
-    /// Alerts that ended only because their samples did, by their labels.
+    /// What is told beside the rules, by labels: alerts that ended only because their samples did, and
+    /// targets that are lost.
     held: BTreeMap<Labels, Held>,
     /// What this turn brought, to be told once the journal has it.
     news: Vec<Outgoing>,
@@ -131,6 +135,8 @@ struct Line {
 struct Held {
     news: Outgoing,
     sent: Option<TimeMs>,
+    /// Where people read of it, where that is not the page of a rule.
+    page: Option<String>,
 }
 
 impl Outbox {
@@ -176,21 +182,37 @@ impl Outbox {
 
     /// Takes up the alerts that an earlier process held.
     pub fn hold_again<'a>(&mut self, incidents: impl Iterator<Item = &'a Incident>) {
-        let ours = incidents.filter(|incident| incident.opened.outside.is_none());
-        for incident in ours.filter(|one| one.is_open() && one.signal == Signal::Blind) {
-            let opened = &incident.opened;
-            let news = Outgoing {
-                labels: opened.labels.iter().collect(),
-                annotations: opened.annotations.clone().into_iter().collect(),
-                starts_at: incident.opened_at,
-                ends_at: incident.opened_at,
-                is_resolved: false,
-                expr: opened.expr.clone(),
-                valid_for: 4 * self.resend_delay,
-            };
-            self.held.insert(news.labels.clone(), Held { news, sent: None });
+        if self.when_blind == WhenBlind::Resolve {
+            return;
         }
+        let alerts = incidents.filter(|incident| incident.opened.lost.is_none());
+        alerts.filter(|incident| is_held(incident)).for_each(|incident| self.hold(incident, None));
     }
+
+    /// Takes up what is told beside the rules.
+    fn hold(&mut self, incident: &Incident, page: Option<String>) {
+        let opened = &incident.opened;
+        let news = Outgoing {
+            labels: opened.labels.iter().collect(),
+            annotations: opened.annotations.clone().into_iter().collect(),
+            starts_at: incident.opened_at,
+            ends_at: incident.opened_at,
+            is_resolved: false,
+            expr: opened.expr.clone(),
+            valid_for: 4 * self.resend_delay,
+        };
+        self.held.entry(news.labels.clone()).or_insert(Held { news, sent: None, page });
+    }
+}
+
+/// Whether an incident's alert is told as firing although no rule says so.
+fn is_held(incident: &Incident) -> bool {
+    let is_told = match incident.signal {
+        Signal::Blind => incident.opened.outside.is_none(),
+        Signal::Firing => incident.opened.lost.is_some(),
+        Signal::Clear => false,
+    };
+    incident.is_open() && is_told
 }
 
 impl Engine {
@@ -210,43 +232,45 @@ impl Engine {
         if !self.outbox.is_used() {
             return;
         }
-        let blind = self.incidents.values().filter(|incident| {
-            incident.is_open()
-                && incident.signal == Signal::Blind
-                && incident.opened.outside.is_none()
-        });
-        let blind: std::collections::BTreeSet<Labels> =
-            blind.map(|incident| incident.opened.labels.iter().collect()).collect();
+        let beside = self.incidents.values().filter(|incident| is_held(incident));
+        let blind: BTreeSet<Labels> =
+            beside.clone().map(|incident| incident.opened.labels.iter().collect()).collect();
         let outbox = &mut self.outbox;
         let hold = outbox.when_blind == WhenBlind::Hold;
+        for incident in beside.filter(|one| hold && one.opened.lost.is_some()) {
+            let page = format!("{}/incidents/{}", self.alerts.external_url(), incident.id);
+            outbox.hold(incident, Some(page));
+        }
         let mut words = Vec::new();
         for news in std::mem::take(&mut outbox.news) {
             if news.is_resolved && hold && blind.contains(&news.labels) {
-                let held = Held { news: Outgoing { is_resolved: false, ..news }, sent: None };
+                let news = Outgoing { is_resolved: false, ..news };
+                let held = Held { news, sent: None, page: None };
                 outbox.held.entry(held.news.labels.clone()).or_insert(held);
                 continue;
             }
             outbox.held.remove(&news.labels);
-            words.push(news);
+            words.push((news, None));
         }
         let delay = outbox.resend_delay;
         outbox.held.retain(|labels, held| {
             if !blind.contains(labels) {
                 // It fires again and its own rule says so, or it is known to be over.
                 if !self.alerts.active(labels).is_some_and(|alert| alert.state.is_firing()) {
-                    words.push(Outgoing { ends_at: now, is_resolved: true, ..held.news.clone() });
+                    let over = Outgoing { ends_at: now, is_resolved: true, ..held.news.clone() };
+                    words.push((over, held.page.clone()));
                 }
                 return false;
             }
             if held.sent.is_none_or(|sent| sent + delay < now) {
                 held.sent = Some(now);
                 let ends_at = now + held.news.valid_for;
-                words.push(Outgoing { ends_at, ..held.news.clone() });
+                words.push((Outgoing { ends_at, ..held.news.clone() }, held.page.clone()));
             }
             true
         });
-        for word in words {
-            self.enqueue(&word);
+        for (word, page) in words {
+            self.enqueue(&word, page);
         }
     }
 
@@ -258,7 +282,7 @@ impl Engine {
         held.filter_map(|held| held.sent.map(|sent| sent + wait)).min()
     }
 
-    fn enqueue(&self, news: &Outgoing) {
+    fn enqueue(&self, news: &Outgoing, page: Option<String>) {
         let mut labels = news.labels.to_builder();
         for (name, value) in self.alerts.external_labels().iter() {
             if news.labels.get(name).is_none() {
@@ -267,7 +291,7 @@ impl Engine {
         }
         let Some(labels) = relabel(&labels.build(), &self.outbox.relabel) else { return };
         let annotations: BTreeMap<_, _> = news.annotations.iter().cloned().collect();
-        let url = graph_url(self.alerts.external_url(), &news.expr);
+        let url = page.unwrap_or_else(|| graph_url(self.alerts.external_url(), &news.expr));
         for line in &self.outbox.lines {
             let Some(labels) = relabel(&labels, &line.relabel) else { continue };
             if labels.iter().next().is_none() {

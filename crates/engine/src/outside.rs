@@ -15,8 +15,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use paramedic_incident::{Event, Incident, Input as IncidentInput, Opened, Outside, Signal, Via};
-use paramedic_model::{IncidentId, Labels, TimeMs};
+use paramedic_incident::{Incident, Input as IncidentInput, Opened, Outside, Signal, Via};
+use paramedic_model::{Labels, TimeMs};
 
 use crate::Engine;
 
@@ -154,10 +154,7 @@ impl Engine {
             outside: Some(outside),
             lost: None,
         };
-        let id = IncidentId(self.incidents.keys().next_back().map_or(1, |last| last.0 + 1));
-        self.record(id, now, &Event::Opened(opened.clone()));
-        self.incidents.insert(id, Incident::open(id, now, opened));
-        tracing::info!(incident = id.0, "opened from outside: {labels}");
+        self.open(opened, now);
     }
 
     /// Tells the open incidents of alerts from outside what is known of them.

@@ -42,6 +42,7 @@ impl Engine {
         let ending = gone.into_iter().map(|group| without_rules(group, now));
         self.alerts.end(ending);
         self.pages = reload.pages;
+        self.forget_who_stands();
         let Reloaded { kept, changed, added, removed } = reloaded;
         tracing::info!(
             "rules are loaded anew: {kept} groups as they were, {changed} changed, {added} new, \

@@ -1,5 +1,5 @@
 use paramedic_model::{Labels, TimeMs, is_stale};
-use paramedic_promql::{NO_VALUE, Source};
+use paramedic_promql::{RowRef, Source};
 
 /// What the samples say of an alert that its rule no longer has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -7,7 +7,14 @@ pub(crate) enum Gone {
     /// Its expression is clear, on fresh samples.
     Clear(String),
     /// Its series vanished, and so did their target: unknown.
-    Blind(String),
+    Blind {
+        /// What vanished, and why.
+        reason: String,
+        /// The `job` of their target.
+        job: String,
+        /// Its `instance`.
+        instance: String,
+    },
     /// Its series vanished, and their target, read since, does not have them any more.
     Removed(String),
 }
@@ -32,13 +39,14 @@ pub(crate) fn why_gone(source: &dyn Source, origins: &[Labels], now: TimeMs) -> 
     };
     let (job, instance) = (origin.value("job"), origin.value("instance"));
     let target = Labels::from([("__name__", "up"), ("job", job), ("instance", instance)]);
+    let blind = |reason| Gone::Blind { reason, job: job.to_owned(), instance: instance.to_owned() };
     match newest(source, &target) {
         Some((at, 1.0)) => Gone::Removed(format!(
             "{instance} was read at {at} and no longer has {name}: what the alert was about was \
              removed or disabled, which is not a recovery"
         )),
-        Some(_) => Gone::Blind(format!("{name} vanished because {instance} cannot be looked at")),
-        None => Gone::Blind(format!("{name} vanished, and nothing says whether {instance} is up")),
+        Some(_) => blind(format!("{name} vanished because {instance} cannot be looked at")),
+        None => blind(format!("{name} vanished, and nothing says whether {instance} is up")),
     }
 }
 
@@ -52,18 +60,27 @@ fn families(origins: &[Labels]) -> Vec<&str> {
 
 /// The newest sample of the series that has at least the labels of `wanted`, unless it ended.
 fn newest(source: &dyn Source, wanted: &Labels) -> Option<(TimeMs, f64)> {
+    let row = row_of(source, wanted)?;
+    let family = source.family(row.family);
+    let (at, value) = (family.newest_at[row.row as usize], family.newest_value[row.row as usize]);
+    (!is_stale(value)).then_some((at, value))
+}
+
+/// The row of a series that has at least the labels of `wanted`: one that goes on, else one that ended.
+pub(crate) fn row_of(source: &dyn Source, wanted: &Labels) -> Option<RowRef> {
     let id = source.find_family(wanted.metric_name()?)?;
     let family = source.family(id);
-    let row = (0..family.row_count() as u32).find(|row| {
-        wanted.iter().filter(|(name, _)| *name != paramedic_model::METRIC_NAME).all(
-            |(name, value)| {
-                family.column(name).is_some_and(|column| {
-                    column.codes[*row as usize] != NO_VALUE
-                        && column.symbol(*row).is_some_and(|symbol| source.text(symbol) == value)
-                })
-            },
-        ) && family.newest_at[*row as usize] != paramedic_promql::Family::NEVER
-            && !is_stale(family.newest_value[*row as usize])
-    })?;
-    Some((family.newest_at[row as usize], family.newest_value[row as usize]))
+    let is_wanted = |row: u32| {
+        let mut labels = wanted.iter().filter(|(name, _)| *name != paramedic_model::METRIC_NAME);
+        family.newest_at[row as usize] != paramedic_promql::Family::NEVER
+            && labels.all(|(name, value)| {
+                let symbol = family.column(name).and_then(|column| column.symbol(row));
+                symbol.is_some_and(|symbol| source.text(symbol) == value)
+            })
+    };
+    let mut rows = (0..family.row_count() as u32).filter(|row| is_wanted(*row));
+    let first = rows.next()?;
+    let goes_on = |row: &u32| !is_stale(family.newest_value[*row as usize]);
+    let row = std::iter::once(first).chain(rows).find(goes_on).unwrap_or(first);
+    Some(RowRef { family: id, row })
 }

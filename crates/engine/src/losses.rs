@@ -1,0 +1,409 @@
+//! Targets that cannot be looked at, and the one incident that each of them has.
+//!
+//! ```text
+//!   a collection that failed --> Failing --+
+//!   alerts that fire, incidents that are   +--> Sighting::step (`incident`) --> open, clear, taken over
+//!   blind, rules that read its series -----+                      |
+//!                                                                 +--> incidents of blind alerts join
+//! ```
+//!
+//! What is decided, and when an alert watches a loss, stands in [`Sighting`]. Here is gathered what that
+//! decision reads. Since when a target fails, and when it answered last, is read from its `up` series,
+//! so that both outlive a restart.
+//!
+//! # Invariants
+//!
+//! - Nothing is opened before every target was collected once: until then rules wait too.
+//! - After a restart a loss stays open until its target has answered this process.
+//!
+//! Not here: what Alertmanagers hear of a loss (`notify`).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use paramedic_incident::{
+    Ending, FAILURES_MIN, Incident, Input as IncidentInput, LossStep, Lost, Opened, Sighting,
+    Signal, TARGET_LOST, TargetSight, Watcher,
+};
+use paramedic_model::{IncidentId, Labels, METRIC_NAME, TimeMs, is_stale};
+use paramedic_promql::Source;
+use paramedic_scrape::Target;
+
+use crate::Engine;
+use crate::signal::row_of;
+use crate::standing::{Standing, TargetSeries};
+
+/// How long a loss waits for rules that could watch it and are not evaluated.
+const LISTEN_MAX: Duration = Duration::from_secs(300);
+/// How many of the rules that are blind an incident names.
+const RULES_NAMED_MAX: usize = 64;
+
+/// A target whose newest collection failed.
+#[derive(Debug)]
+pub(crate) struct Failing {
+    /// Since when, and why the newest one did.
+    pub why: (TimeMs, String),
+    /// When it last answered, where the samples still say it.
+    seen_at: Option<TimeMs>,
+    /// When this process first saw it fail.
+    first_at: TimeMs,
+    /// How many collections failed since, one after the other.
+    in_a_row: u32,
+    /// Which rules stand on it, once that is asked for.
+    standing: Option<Standing>,
+}
+
+/// What the incidents say of losses, by target.
+#[derive(Default)]
+struct Known {
+    /// The open incidents that are blind because of it.
+    blind: Vec<IncidentId>,
+    /// The open incident of its loss.
+    open: Option<IncidentId>,
+    /// When a person closed the last one.
+    dismissed_at: Option<TimeMs>,
+}
+
+impl Engine {
+    /// Notes that a collection of a target failed.
+    pub(crate) fn fails(&mut self, target: &str, at: TimeMs, reason: String) {
+        self.losses_due = true;
+        if let Some(failing) = self.failures.get_mut(target) {
+            failing.in_a_row += 1;
+            if failing.why.1 != reason {
+                tracing::warn!(target, "could not look: {reason}");
+                failing.why.1 = reason;
+            }
+            return;
+        }
+        tracing::warn!(target, "could not look: {reason}");
+        let (seen_at, since) = match self.targets.get(target) {
+            Some(known) => last_seen(&self.window, &labels_of(known), at),
+            None => (None, at),
+        };
+        let why = (since, reason);
+        let failing = Failing { why, seen_at, first_at: at, in_a_row: 1, standing: None };
+        self.failures.insert(target.to_owned(), failing);
+    }
+
+    /// Notes that a collection of a target succeeded; `is_first` since the start.
+    pub(crate) fn answers(&mut self, target: &str, is_first: bool) {
+        let failed = self.failures.remove(target).is_some();
+        if failed {
+            tracing::info!(target, "can be looked at again");
+        }
+        self.losses_due |= failed || is_first;
+    }
+
+    /// Opens, moves and closes the incidents of losses, where anything changed that they depend on.
+    pub(crate) fn losses(&mut self, now: TimeMs) {
+        if !self.losses_due || !self.awaited.is_empty() {
+            return;
+        }
+        self.losses_due = false;
+        let mut known: BTreeMap<String, Known> = BTreeMap::new();
+        for incident in self.incidents.values() {
+            if let Some(target) = incident.blind_on.as_ref().filter(|_| incident.is_open()) {
+                known.entry(target.clone()).or_default().blind.push(incident.id);
+            }
+            if let Some(Lost { target, .. }) = &incident.opened.lost {
+                let of_target = known.entry(target.clone()).or_default();
+                of_target.open = incident.is_open().then_some(incident.id);
+                let dismissed = incident.ending == Some(Ending::ByPerson);
+                of_target.dismissed_at =
+                    incident.events.last().filter(|_| dismissed).map(|(at, _)| *at);
+            }
+        }
+        for target in self.failures.keys() {
+            known.entry(target.clone()).or_default();
+        }
+        self.ask_who_stands();
+        let watchers = self.watchers();
+        for (target, known) in known {
+            let watcher = watchers.get(&target).copied().unwrap_or_default();
+            let sighting = self.sighting(&target, &known, watcher, now);
+            let mut lead = sighting.leads();
+            match sighting.step(&target) {
+                Some(LossStep::Open) => lead = Some(self.open_loss(&target, &known, now)),
+                // Most of the time it is nothing new, and then the incident refuses.
+                Some(LossStep::Tell(input)) => _ = known.open.map(|id| self.feed(id, input, now)),
+                None => {}
+            }
+            let is_lost = matches!(sighting.sight, TargetSight::Fails { .. } | TargetSight::Gone);
+            let Some(lead) = lead.filter(|_| is_lost) else { continue };
+            for id in known.blind {
+                let input = IncidentInput::Join { lead, target: target.clone() };
+                let _ = self.feed(id, input, now);
+            }
+        }
+    }
+
+    /// Finds out once per loss which rules stand on its target.
+    fn ask_who_stands(&mut self) {
+        let groups = self.alerts.groups();
+        for (id, failing) in &mut self.failures {
+            if failing.standing.is_some() || failing.in_a_row < FAILURES_MIN {
+                continue;
+            }
+            let target = self.targets.get(id).zip(self.read_at.get(id).copied());
+            failing.standing = Some(match (target, failing.seen_at) {
+                (Some((target, read_at)), Some(seen_at)) => {
+                    let (source, labels) = (&self.window, &labels_of(target));
+                    TargetSeries { source, labels, seen_at, read_at }.standing(groups)
+                }
+                // It never answered, as far as is known: nothing ended with it.
+                _ => Standing::default(),
+            });
+        }
+    }
+
+    /// The rules are others, so others may stand on what is lost.
+    pub(crate) fn forget_who_stands(&mut self) {
+        self.failures.values_mut().for_each(|failing| failing.standing = None);
+        self.losses_due = true;
+    }
+
+    /// Which alerts watch the targets that fail.
+    fn watchers(&self) -> BTreeMap<String, Watcher> {
+        let mut watchers = BTreeMap::new();
+        let mut failing = BTreeMap::new();
+        for (id, why) in &self.failures {
+            if let Some(target) = self.targets.get(id) {
+                let labels = labels_of(target);
+                let key = (labels.value("job").to_owned(), labels.value("instance").to_owned());
+                failing.insert(key, (id, labels, why));
+            }
+        }
+        if failing.is_empty() {
+            return watchers;
+        }
+        for state in self.alerts.groups().iter().flat_map(|group| group.rules()) {
+            for alert in state.alerts().filter(|alert| alert.state.is_active()) {
+                let mut watched = BTreeSet::new();
+                for origin in &alert.origins {
+                    let key = (origin.value("job").to_owned(), origin.value("instance").to_owned());
+                    let Some((id, labels, why)) = failing.get(&key) else { continue };
+                    let Some(read_at) = self.read_at.get(*id).copied() else { continue };
+                    let source = &self.window;
+                    let series =
+                        TargetSeries { source, labels, seen_at: TimeMs(i64::MIN), read_at };
+                    let is_new = alert.state.active_at().is_some_and(|at| at >= why.why.0);
+                    let is_own = !key.1.is_empty() && alert.labels.value("instance") == key.1;
+                    if (is_new || is_own) && series.brought(origin) {
+                        watched.insert(*id);
+                    }
+                }
+                if alert.origins.is_empty() {
+                    let name = state.rule().name();
+                    watched.extend(failing.values().filter_map(|(id, _, why)| {
+                        let is_new = alert.state.active_at().is_some_and(|at| at >= why.why.0);
+                        let reads = why.standing.as_ref()?.blind.contains(name);
+                        (is_new && reads).then_some(*id)
+                    }));
+                }
+                for id in watched {
+                    let watcher = self.watcher(&alert.labels);
+                    let best = watchers.entry(id.clone()).or_insert(watcher);
+                    *best = match (*best, watcher) {
+                        (Watcher::Leads(a), Watcher::Leads(b)) => Watcher::Leads(a.min(b)),
+                        (Watcher::Leads(a), _) | (_, Watcher::Leads(a)) => Watcher::Leads(a),
+                        _ => watcher,
+                    };
+                }
+            }
+        }
+        watchers
+    }
+
+    fn watcher(&self, labels: &Labels) -> Watcher {
+        let mut open = self.incidents.values().filter(|incident| incident.is_open());
+        let of_alert = |incident: &&Incident| {
+            let own = &incident.opened.labels;
+            incident.opened.is_of_rule()
+                && own.len() == labels.len()
+                && own.iter().all(|(name, value)| labels.value(name) == value)
+        };
+        match open.find(of_alert) {
+            Some(incident) => Watcher::Leads(incident.id),
+            None => Watcher::Quiet,
+        }
+    }
+
+    fn sighting(&self, target: &str, known: &Known, watcher: Watcher, now: TimeMs) -> Sighting {
+        let failing = self.failures.get(target);
+        let standing = failing.and_then(|failing| failing.standing.as_ref());
+        let lost_at = failing.map(|failing| failing.why.0).or(self.gone.get(target).copied());
+        let heard = failing.zip(standing).is_none_or(|(failing, standing)| {
+            let groups = self.alerts.groups().iter();
+            let mut listening = groups.filter(|group| standing.listening.contains(&group.key()));
+            let has_run = listening.all(|group| {
+                let looked_at = group.evaluated_at().map(|at| at - group.query_offset());
+                looked_at.is_some_and(|at| at >= failing.first_at)
+            });
+            has_run || now >= failing.first_at + LISTEN_MAX
+        });
+        Sighting {
+            sight: self.target_sight(target),
+            watcher,
+            rule_count: standing.map_or(0, |standing| standing.blind.len()),
+            blind_count: known.blind.len(),
+            heard,
+            dismissed: known.dismissed_at.zip(lost_at).is_some_and(|(closed, lost)| closed >= lost),
+            incident: known.open,
+        }
+    }
+
+    fn target_sight(&self, target: &str) -> TargetSight {
+        match (self.failures.get(target), self.read_at.get(target)) {
+            (Some(failing), _) => TargetSight::Fails { in_a_row: failing.in_a_row },
+            (None, Some(at)) if self.targets.contains_key(target) => {
+                TargetSight::Answers { at: *at }
+            }
+            (None, _) if self.gone.contains_key(target) => TargetSight::Gone,
+            (None, _) => TargetSight::Unknown,
+        }
+    }
+
+    fn open_loss(&mut self, id: &str, known: &Known, now: TimeMs) -> IncidentId {
+        let lost = self.lost(id, known, now);
+        let (job, instance) = id.split_once('/').unwrap_or(("", id));
+        let named = || Labels::from([("job", job), ("instance", instance)]);
+        let labels = self.targets.get(id).map_or_else(named, |target| labels_of(target));
+        let since = match (self.failures.get(id), self.gone.get(id)) {
+            (Some(failing), _) => failing.why.0,
+            (None, gone) => gone.copied().unwrap_or(now),
+        };
+        let up = labels.with(METRIC_NAME, "up");
+        let labels = labels.with("alertname", TARGET_LOST);
+        let texts = |labels: &Labels| {
+            labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+        };
+        let opened = Opened {
+            alert: TARGET_LOST.to_owned(),
+            labels: texts(&labels),
+            annotations: annotations(&lost, known.blind.len()),
+            value: "0".to_owned(),
+            expr: format!("{up} == 0"),
+            active_at_ms: since.0,
+            system: self.systems.about(&labels, std::slice::from_ref(&up)),
+            runbook: self.pages.serving(TARGET_LOST).map(|page| page.title().to_owned()),
+            origins: vec![texts(&up)],
+            outside: None,
+            lost: Some(lost),
+        };
+        self.open(opened, now)
+    }
+
+    /// What is lost with a target.
+    fn lost(&self, id: &str, known: &Known, now: TimeMs) -> Lost {
+        let failing = self.failures.get(id);
+        let standing = failing.and_then(|failing| failing.standing.as_ref());
+        let of_incidents = known.blind.iter().filter_map(|id| self.incidents.get(id));
+        // What fired stands on it too, though its series be forgotten by now.
+        let mut rules: BTreeSet<&str> =
+            of_incidents.map(|incident| incident.opened.alert.as_str()).collect();
+        rules.extend(standing.iter().flat_map(|standing| &standing.blind).map(String::as_str));
+        let reason = match failing {
+            Some(failing) => failing.why.1.clone(),
+            None => "it is no target any more, and nothing takes its place".to_owned(),
+        };
+        let seen_at = match failing {
+            Some(failing) => failing.seen_at,
+            None => self.gone.get(id).map(|at| (*at).min(now)),
+        };
+        Lost {
+            target: id.to_owned(),
+            reason,
+            seen_at_ms: seen_at.map(|at| at.0),
+            rule_count: rules.len(),
+            rules: rules.into_iter().take(RULES_NAMED_MAX).map(str::to_owned).collect(),
+        }
+    }
+
+    /// The target whose series have this `job` and `instance`, where there is or was one.
+    pub(crate) fn target_of(&self, job: &str, instance: &str) -> Option<String> {
+        let id = format!("{job}/{instance}");
+        if self.targets.contains_key(&id) || self.gone.contains_key(&id) {
+            return Some(id);
+        }
+        // Several may share both; the one that fails is the one that is missed.
+        let mut failing = self.failures.keys().filter_map(|id| self.targets.get_key_value(id));
+        let found = failing.find(|(_, target)| {
+            let labels = labels_of(target);
+            labels.value("job") == job && labels.value("instance") == instance
+        });
+        found.map(|(id, _)| id.clone())
+    }
+
+    /// Whether the target of a loss answers, on what this process has seen of it.
+    pub(crate) fn loss_signal(&self, lost: &Lost) -> Signal {
+        match self.target_sight(&lost.target) {
+            TargetSight::Answers { .. } => Signal::Clear,
+            TargetSight::Fails { .. } => Signal::Firing,
+            TargetSight::Gone | TargetSight::Unknown => Signal::Blind,
+        }
+    }
+}
+
+/// What readers see.
+impl Engine {
+    /// The open incident that leads where this target is lost: of the loss itself, or of an alert that
+    /// watches it and that others stand under.
+    pub fn loss_of(&self, target: &str) -> Option<&Incident> {
+        let open = || self.incidents.values().filter(|incident| incident.is_open());
+        let is_of = |incident: &&Incident| {
+            incident.opened.lost.as_ref().is_some_and(|lost| lost.target == target)
+        };
+        open().find(is_of).or_else(|| {
+            let mut blind = open().filter(|one| one.blind_on.as_deref() == Some(target));
+            let lead = self.incidents.get(&blind.find_map(|one| one.under)?)?;
+            lead.is_open().then_some(lead)
+        })
+    }
+
+    /// When a target that cannot be looked at last answered, where the samples say it.
+    pub fn seen_at(&self, target: &str) -> Option<TimeMs> {
+        self.failures.get(target)?.seen_at
+    }
+}
+
+/// For people, as of an alert.
+fn annotations(lost: &Lost, blind_count: usize) -> BTreeMap<String, String> {
+    let (named, count) = (lost.rules.join(", "), lost.rule_count);
+    let and_more = match count - lost.rules.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let firing = match blind_count {
+        0 => "none of their alerts fired before".to_owned(),
+        1 => "1 alert that fired before is not known to be over".to_owned(),
+        count => format!("{count} alerts that fired before are not known to be over"),
+    };
+    let rules =
+        if count == 1 { "1 alert rule reads" } else { &*format!("{count} alert rules read") };
+    let description = format!(
+        "{}. {rules} its samples and cannot speak: {named}{and_more}; {firing}.",
+        lost.reason
+    );
+    let summary = format!("{} cannot be looked at", lost.target);
+    [("summary".to_owned(), summary), ("description".to_owned(), description)].into()
+}
+
+/// The labels of all series of a target.
+fn labels_of(target: &Target) -> Labels {
+    match &target.discovered {
+        Some(discovered) => discovered.target_labels.clone(),
+        None => target.labels.with("job", &target.job).with("instance", &target.instance),
+    }
+}
+
+/// When a target that fails at `at` last answered, and since when it has failed: by its `up`.
+fn last_seen(source: &dyn Source, labels: &Labels, at: TimeMs) -> (Option<TimeMs>, TimeMs) {
+    let Some(row) = row_of(source, &labels.with(METRIC_NAME, "up")) else { return (None, at) };
+    let mut samples = Vec::new();
+    source.range(row, TimeMs(i64::MIN), at, &mut samples);
+    samples.retain(|sample| !is_stale(sample.value));
+    let failed = samples.iter().rev().take_while(|sample| sample.value == 0.0).count();
+    let (answered, failed) = samples.split_at(samples.len() - failed);
+    (answered.last().map(|sample| sample.at), failed.first().map_or(at, |sample| sample.at))
+}

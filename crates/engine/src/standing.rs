@@ -1,0 +1,271 @@
+//! Which alert rules stand on the samples of one target that cannot be looked at.
+//!
+//! Told by the rows that the selectors of a rule select: those that ended with the target, and those
+//! that its failed collection brought all the same, `up` among them. A series belongs to the target
+//! whose `job` and `instance` it has.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use paramedic_model::{Labels, METRIC_NAME, TimeMs, is_stale};
+use paramedic_promql::{ExprKind, Family, FamilyId, MatchOp, Matcher, Selector, Source, Symbol};
+use paramedic_rules::{Group, Rule};
+
+use crate::signal::row_of;
+
+/// What alert rules have to do with a target.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Standing {
+    /// The alert rules that read series which ended with the target, by name.
+    pub blind: BTreeSet<String>,
+    /// The groups, by key, with a rule that can tell of the loss: it reads what the failed collection
+    /// brought, or asks for what is absent.
+    pub listening: BTreeSet<String>,
+}
+
+/// A target in the window.
+pub(crate) struct TargetSeries<'a> {
+    pub source: &'a dyn Source,
+    /// `job` and `instance` of its series, others make no difference.
+    pub labels: &'a Labels,
+    /// When it last answered.
+    pub seen_at: TimeMs,
+    /// When its newest collection began, which failed.
+    pub read_at: TimeMs,
+}
+
+/// The rows of a target in one family.
+#[derive(Default)]
+struct Rows {
+    ended: Vec<u32>,
+    brought: Vec<u32>,
+}
+
+impl TargetSeries<'_> {
+    /// What the alert rules of `groups` have to do with it.
+    pub fn standing(&self, groups: &[Group]) -> Standing {
+        let mut standing = Standing::default();
+        let Some(symbols) = self.symbols() else { return standing };
+        let mut by_family = BTreeMap::new();
+        for group in groups {
+            for state in group.rules() {
+                let Rule::Alert(rule) = state.rule() else { continue };
+                let expr = rule.expr.expr();
+                let (mut reads_ended, mut reads_brought) = (false, false);
+                for (_, selector) in expr.selectors() {
+                    for id in families(self.source, selector) {
+                        let rows = by_family.entry(id).or_insert_with(|| self.rows(id, symbols));
+                        let family = self.source.family(id);
+                        let selects = |rows: &[u32]| {
+                            !rows.is_empty()
+                                && selects_any(self.source, &family, &selector.matchers, rows)
+                        };
+                        reads_ended = reads_ended || selects(&rows.ended);
+                        reads_brought = reads_brought || selects(&rows.brought);
+                    }
+                }
+                let mut asks_for_absence = false;
+                expr.walk(&mut |part| {
+                    if let ExprKind::Call(call) = &part.kind {
+                        let name = call.function.name;
+                        asks_for_absence |= matches!(name, "absent" | "absent_over_time");
+                    }
+                });
+                if reads_brought || (reads_ended && asks_for_absence) {
+                    standing.listening.insert(group.key());
+                }
+                if reads_ended {
+                    standing.blind.insert(rule.name.clone());
+                }
+            }
+        }
+        standing
+    }
+
+    /// Whether the failed collection brought the series with these labels.
+    pub fn brought(&self, series: &Labels) -> bool {
+        row_of(self.source, series).is_some_and(|row| {
+            let family = self.source.family(row.family);
+            self.is_brought(&family, row.row)
+        })
+    }
+
+    fn is_brought(&self, family: &Family<'_>, row: u32) -> bool {
+        let row = row as usize;
+        family.newest_at[row] == self.read_at && !is_stale(family.newest_value[row])
+    }
+
+    /// `job` and `instance` as the source has them.
+    fn symbols(&self) -> Option<[(&'static str, Symbol); 2]> {
+        let up = self.labels.with(METRIC_NAME, "up");
+        let row = row_of(self.source, &up)?;
+        let family = self.source.family(row.family);
+        let symbol = |label| family.column(label)?.symbol(row.row);
+        Some([("job", symbol("job")?), ("instance", symbol("instance")?)])
+    }
+
+    fn rows(&self, id: FamilyId, symbols: [(&str, Symbol); 2]) -> Rows {
+        let family = self.source.family(id);
+        let column = |(label, symbol): (&str, Symbol)| {
+            let column = family.column(label)?;
+            let code = column.values.iter().position(|value| *value == symbol)?;
+            Some((&column.codes, code as u32))
+        };
+        let [Some((jobs, job)), Some((instances, instance))] = symbols.map(column) else {
+            return Rows::default();
+        };
+        let mut rows = Rows::default();
+        for row in 0..family.row_count() {
+            if instances[row] != instance || jobs[row] != job {
+                continue;
+            }
+            if self.is_brought(&family, row as u32) {
+                rows.brought.push(row as u32);
+            } else if family.newest_at[row] >= self.seen_at {
+                rows.ended.push(row as u32);
+            }
+        }
+        rows
+    }
+}
+
+/// The families that a selector may select from.
+fn families(source: &dyn Source, selector: &Selector) -> Vec<FamilyId> {
+    let fixed = selector.matchers.iter().find(|matcher| {
+        matcher.name() == METRIC_NAME
+            && matcher.op() == MatchOp::Equal
+            && !matcher.value().is_empty()
+    });
+    match fixed {
+        Some(name) => source.find_family(name.value()).into_iter().collect(),
+        None => (0..source.family_count() as u32).map(FamilyId).collect(),
+    }
+}
+
+/// Whether the matchers select one of these rows at least.
+fn selects_any(
+    source: &dyn Source,
+    family: &Family<'_>,
+    matchers: &[Matcher],
+    rows: &[u32],
+) -> bool {
+    let mut filters = Vec::new();
+    for matcher in matchers {
+        match family.column(matcher.name()) {
+            _ if matcher.name() == METRIC_NAME => {
+                if !matcher.matches(family.name) {
+                    return false;
+                }
+            }
+            Some(column) => filters.push((column, matcher)),
+            None if !matcher.matches("") => return false,
+            None => {}
+        }
+    }
+    rows.iter().any(|row| {
+        filters.iter().all(|(column, matcher)| {
+            let text = column.symbol(*row).map_or("", |symbol| source.text(symbol));
+            matcher.matches(text)
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use paramedic_model::{Series, stale_nan};
+    use paramedic_rules::{GroupDefaults, RuleFile};
+    use paramedic_samples::{TargetId, Window, WindowOptions};
+
+    use super::*;
+
+    const LOST: &[(&str, &str)] = &[("job", "app"), ("instance", "a")];
+
+    /// Two targets of one job, of which `a` answered at 15 s and fails at 30 s and 45 s.
+    fn window() -> Window {
+        let mut window = Window::new(WindowOptions::default());
+        for (instance, fails) in [("a", true), ("b", false)] {
+            let target = TargetId::from(format!("app/{instance}").as_str());
+            for (at, up) in [(15_000, true), (30_000, !fails), (45_000, !fails)] {
+                let own = [("job", "app"), ("instance", instance)];
+                let mut series = vec![Series::new("up", own, f64::from(u8::from(up)))];
+                if up {
+                    let labels = [("job", "app"), ("instance", instance), ("path", "/x")];
+                    series.push(Series::new("app_up", own, 1.0));
+                    series.push(Series::new("app_errors", labels, 0.0));
+                }
+                window.commit_target(&target, TimeMs(at), &series);
+            }
+        }
+        window
+    }
+
+    fn standing(exprs: &[&str]) -> (Vec<String>, usize) {
+        let window = window();
+        let rule = |(i, expr): (usize, &&str)| format!("{{ alert: R{i}, expr: '{expr}' }}");
+        let rules: Vec<_> = exprs.iter().enumerate().map(rule).collect();
+        let groups =
+            rules.iter().enumerate().map(|(i, rule)| format!("{{ name: g{i}, rules: [{rule}] }}"));
+        let text = format!("groups: [{}]", groups.collect::<Vec<_>>().join(", "));
+        let file = RuleFile::parse("r.yml", &text).expect("a rule file");
+        let defaults = GroupDefaults::default();
+        let groups: Vec<_> = file
+            .groups
+            .iter()
+            .map(|spec| Group::new("r.yml", spec, &defaults, TimeMs(0)))
+            .collect();
+        let labels = Labels::from([LOST[0], LOST[1]]);
+        let series = TargetSeries {
+            source: &window,
+            labels: &labels,
+            seen_at: TimeMs(15_000),
+            read_at: TimeMs(45_000),
+        };
+        let standing = series.standing(&groups);
+        (standing.blind.into_iter().collect(), standing.listening.len())
+    }
+
+    #[test]
+    fn a_rule_stands_on_a_target_whose_series_it_selects() {
+        let check = |expr: &str, is_blind: bool, is_listening: bool| {
+            let (blind, listening) = standing(&[expr]);
+            assert_eq!((blind.len() == 1, listening == 1), (is_blind, is_listening), "{expr}");
+        };
+        check("app_up == 0", true, false);
+        check("app_up{instance=\"a\"} == 0", true, false);
+        check("app_up{instance=\"b\"} == 0", false, false);
+        check("app_up{job!=\"app\"} == 0", false, false);
+        check("rate(app_errors{path=~\"/.*\"}[5m]) > 1", true, false);
+        check("app_errors{path=\"/y\"} > 1", false, false);
+        check("app_errors{zone=\"\"} > 1", true, false);
+        check("{__name__=~\"app_.*\"} == 0", true, false);
+        check("up == 0", false, true);
+        check("up{instance=\"b\"} == 0", false, false);
+        check("app_up == 0 and on (instance) up == 1", true, true);
+        check("absent(app_up{instance=\"a\"})", true, true);
+        check("absent(nothing)", false, false);
+        check("nothing > 1", false, false);
+        check("vector(1)", false, false);
+    }
+
+    #[test]
+    fn forty_rules_are_counted_once_each() {
+        let exprs = ["app_up == 0", "app_up == 0 or app_errors > 0", "up == 0"];
+        assert_eq!(standing(&exprs), (vec!["R0".to_owned(), "R1".to_owned()], 1));
+    }
+
+    #[test]
+    fn what_the_failed_collection_brought_is_no_series_that_ended() {
+        let window = window();
+        let labels = Labels::from([LOST[0], LOST[1]]);
+        let series = TargetSeries {
+            source: &window,
+            labels: &labels,
+            seen_at: TimeMs(15_000),
+            read_at: TimeMs(45_000),
+        };
+        assert!(series.brought(&labels.with(METRIC_NAME, "up")));
+        assert!(!series.brought(&labels.with(METRIC_NAME, "app_up")));
+        let row = row_of(&window, &labels.with(METRIC_NAME, "app_up")).expect("it is remembered");
+        let newest = window.family(row.family).newest_value[row.row as usize];
+        assert_eq!(newest.to_bits(), stale_nan().to_bits());
+    }
+}
