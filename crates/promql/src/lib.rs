@@ -65,7 +65,7 @@ pub use notation::{HistogramNotation, SeriesNotation, parse_series};
 pub use parse::{ParseError, ParseOptions, parse, parse_with};
 pub use plan::{EvalError, EvalOptions, Plan, ReadSet};
 pub use selections::Selections;
-pub use source::{Column, Family, FamilyId, NO_VALUE, RowRef, Source, Symbol};
+pub use source::{Column, Family, FamilyId, NO_VALUE, Rise, RowRef, Source, Symbol};
 pub use span::Span;
 pub use text::Text;
 pub use value::{

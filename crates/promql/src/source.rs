@@ -43,6 +43,14 @@ pub trait Source {
     /// `after < at <= until`, staleness markers included.
     fn range(&self, row: RowRef, after: TimeMs, until: TimeMs, out: &mut Vec<Sample>);
 
+    /// The ends of what [`Source::range`] gives, where every value is a number and none is less than
+    /// the one before. `None` where that is not so, where nothing is in the window, and wherever a
+    /// source cannot tell without reading it all: this is for the counters, which seldom fall.
+    fn rise(&self, row: RowRef, after: TimeMs, until: TimeMs) -> Option<Rise> {
+        let _ = (row, after, until);
+        None
+    }
+
     /// The newest sample of a row in the left-open window `after < at <= until`, a staleness marker
     /// included.
     fn newest_in(&self, row: RowRef, after: TimeMs, until: TimeMs) -> Option<Sample> {
@@ -81,6 +89,25 @@ pub trait Source {
             Some((column.name.as_str(), self.text(symbol)))
         });
         name.into_iter().chain(columns).collect()
+    }
+}
+
+/// Samples of one row that never fall, by their ends.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rise {
+    /// The oldest sample.
+    pub first: Sample,
+    /// The newest sample; the first one, where there is no other.
+    pub last: Sample,
+    /// How many samples there are, both ends included.
+    pub count: usize,
+}
+
+impl Rise {
+    /// Adds samples that are newer than these; `None` where they begin with a fall.
+    pub fn then(self, next: Rise) -> Option<Rise> {
+        let rises = self.last.value <= next.first.value;
+        rises.then(|| Rise { last: next.last, count: self.count + next.count, ..self })
     }
 }
 

@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use paramedic_model::{Histogram, Sample, TimeMs};
+use paramedic_promql::Rise;
 
 use crate::codec::PACK;
 use crate::history::History;
@@ -128,7 +129,11 @@ impl Chunk {
 
     /// The first index of the tail whose sample is after `at`.
     fn tail_after(&self, row: usize, at: TimeMs) -> usize {
-        let len = usize::from(self.tails[row].len);
+        let tail = &self.tails[row];
+        if at.0 < tail.first_at {
+            return 0;
+        }
+        let len = usize::from(tail.len);
         (0..len).rev().find(|index| self.at(row, *index) <= at.0).map_or(0, |index| index + 1)
     }
 
@@ -179,6 +184,24 @@ impl Chunk {
         }
         let (from, to) = (self.tail_after(row, after), self.tail_after(row, until));
         out.extend((from..to).map(|index| self.tail_sample(row, index)));
+    }
+
+    /// See [`Source::rise`](paramedic_promql::Source::rise).
+    pub fn rise(&self, row: usize, after: TimeMs, until: TimeMs) -> Option<Rise> {
+        let tail = &self.tails[row];
+        let packed = match tail.len == 0 || after.0 < tail.first_at {
+            true => self.history[row].rise(after, until)?,
+            false => None,
+        };
+        let (from, to) = (self.tail_after(row, after), self.tail_after(row, until));
+        (from..to).try_fold(packed, |rise, index| {
+            let sample = self.tail_sample(row, index);
+            let next = Rise { first: sample, last: sample, count: 1 };
+            match rise {
+                Some(rise) => rise.then(next).map(Some),
+                None => (!sample.value.is_nan()).then_some(Some(next)),
+            }
+        })?
     }
 
     /// The newest sample with `after < at <= until`.
@@ -303,6 +326,42 @@ mod tests {
                 assert_eq!(chunk.newest_in(row, after, until), found.last().copied());
             }
         }
+    }
+
+    #[test]
+    fn what_never_falls_is_known_by_its_ends() {
+        let mut chunk = Chunk::default();
+        let courses: [fn(i64) -> f64; 6] = [
+            |n| (n * 7 + n * n % 5) as f64,
+            |n| (n / 20) as f64 / 10.0,
+            |_| 3.0,
+            |n| (n % 300) as f64,
+            |n| (n as f64).sqrt(),
+            |n| if n == 400 { paramedic_model::stale_nan() } else { n as f64 },
+        ];
+        for n in 0..700 {
+            for (row, course) in courses.iter().enumerate() {
+                let at = TimeMs(n * 5_000 + if row == 0 { n % 3 } else { 0 });
+                chunk.push(row, Sample { at, value: course(n) });
+            }
+        }
+        let mut told = [0; 6];
+        for (after, until) in [(0, 699), (639, 699), (100, 250), (0, 10), (698, 699), (350, 500)] {
+            let (after, until) = (TimeMs(after * 5_000), TimeMs(until * 5_000 + 2));
+            for (row, told) in told.iter_mut().enumerate() {
+                let mut samples = Vec::new();
+                chunk.range(row, after, until, &mut samples);
+                let falls = !samples.is_sorted_by(|a, b| a.value <= b.value);
+                let Some(rise) = chunk.rise(row, after, until) else { continue };
+                assert!(!falls && !samples[0].value.is_nan());
+                let ends = (samples[0], samples[samples.len() - 1], samples.len());
+                assert_eq!((rise.first, rise.last, rise.count), ends);
+                *told += 1;
+            }
+            assert_eq!(chunk.rise(0, until, until), None);
+        }
+        // The square roots are floats, of which only the newest are at hand.
+        assert_eq!(told, [6, 6, 6, 5, 1, 4]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use paramedic_model::{Histogram, Labels, METRIC_NAME, Sample, TimeMs, is_stale};
-use paramedic_promql::{Column, Family, NO_VALUE, Selections};
+use paramedic_promql::{Column, Family, NO_VALUE, Rise, Selections};
 
 use crate::chunk::{CHUNK, CHUNK_BYTES, Chunk};
 use crate::symbols::Texts;
@@ -107,6 +107,12 @@ impl FamilyRows {
             let (chunk, row) = self.chunk(row);
             chunk.range(row, after, until, out);
         }
+    }
+
+    /// See [`Source::rise`](paramedic_promql::Source::rise).
+    pub fn rise(&self, row: u32, after: TimeMs, until: TimeMs) -> Option<Rise> {
+        let (chunk, row) = self.chunk(row);
+        chunk.rise(row, after, until)
     }
 
     /// The newest sample of a row with `after < at <= until`.

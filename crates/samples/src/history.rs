@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use paramedic_model::{Sample, TimeMs};
+use paramedic_promql::Rise;
 
-use crate::codec::{PACK, Reader, Stream, Unpacked, unpack};
+use crate::codec::{PACK, Reader, Stream, Unpacked, rise, unpack};
 
 /// A block that has so many samples is sealed.
 const BLOCK_SAMPLES: u32 = 256;
@@ -169,19 +170,38 @@ impl History {
         self.open.get().map(|open| (open.first_at, open.bytes.as_slice()))
     }
 
+    /// The blocks that may have samples with `after < at <= until`, by when each begins.
+    fn within(&self, after: TimeMs, until: TimeMs) -> impl Iterator<Item = (TimeMs, &[u8])> {
+        let from = self.sealed.partition_point(|block| block.last_at <= after);
+        let open = self.open.get().filter(|open| open.last_at > after);
+        let sealed = self.sealed[from..].iter().map(|block| (block.first_at, &*block.bytes));
+        let open = open.map(|open| (open.first_at, open.bytes.as_slice()));
+        sealed.chain(open).take_while(move |(first_at, _)| *first_at <= until)
+    }
+
+    /// The samples with `after < at <= until` by their ends, `Some(None)` where there are none;
+    /// `None` where a value falls, or reading all would be needed to know.
+    pub fn rise(&self, after: TimeMs, until: TimeMs) -> Option<Option<Rise>> {
+        let (mut all, mut room) = (None::<Rise>, Unpacked::new());
+        for (first_at, bytes) in self.within(after, until) {
+            let (mut reader, mut stream) = (Reader::new(bytes), Stream::new(first_at.0));
+            while !reader.is_empty() {
+                let (next, is_last) = rise(&mut reader, &mut stream, after.0, until.0, &mut room)?;
+                all = match (all, next) {
+                    (Some(rise), Some(next)) => Some(rise.then(next)?),
+                    (rise, next) => rise.or(next),
+                };
+                if is_last {
+                    break;
+                }
+            }
+        }
+        Some(all)
+    }
+
     /// Appends the samples with `after < at <= until` to `out`.
     pub fn range(&self, after: TimeMs, until: TimeMs, out: &mut Vec<Sample>) {
-        let from = self.sealed.partition_point(|block| block.last_at <= after);
-        let open = self.open.get();
-        let sealed = self.sealed[from..].iter().map(|b| (b.first_at, b.last_at, &*b.bytes));
-        let open = open.map(|open| (open.first_at, open.last_at, open.bytes.as_slice()));
-        for (first_at, last_at, bytes) in sealed.chain(open) {
-            if first_at > until {
-                break;
-            }
-            if last_at <= after {
-                continue;
-            }
+        for (first_at, bytes) in self.within(after, until) {
             walk(bytes, first_at, after, |times, values| {
                 let from = times.partition_point(|at| *at <= after.0);
                 let to = times.partition_point(|at| *at <= until.0).max(from);

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use paramedic_model::{Histogram, Sample, TimeMs};
-use paramedic_promql::{Family, FamilyId, RowRef, Selections, Source, Symbol};
+use paramedic_promql::{Family, FamilyId, Rise, RowRef, Selections, Source, Symbol};
 
 use crate::family::FamilyRows;
 use crate::symbols::Texts;
@@ -72,6 +72,11 @@ impl Source for Snapshot {
     fn range(&self, row: RowRef, after: TimeMs, until: TimeMs, out: &mut Vec<Sample>) {
         let family = &self.families[row.family.0 as usize];
         family.range(row.row, after.max(self.floor), until, out);
+    }
+
+    fn rise(&self, row: RowRef, after: TimeMs, until: TimeMs) -> Option<Rise> {
+        let family = &self.families[row.family.0 as usize];
+        family.rise(row.row, after.max(self.floor), until)
     }
 
     fn newest_in(&self, row: RowRef, after: TimeMs, until: TimeMs) -> Option<Sample> {

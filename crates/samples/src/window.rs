@@ -7,7 +7,7 @@ use paramedic_model::{
     Histogram, Labels, Run, Sample, Series, SeriesList, TimeMs, histogram_nan, is_same_list,
     stale_nan,
 };
-use paramedic_promql::{Family, FamilyId, RowRef, Selections, Source, Symbol};
+use paramedic_promql::{Family, FamilyId, Rise, RowRef, Selections, Source, Symbol};
 
 use crate::family::Outcome;
 use crate::log::{self, Layout, Log};
@@ -682,6 +682,10 @@ impl Source for Window {
 
     fn range(&self, row: RowRef, after: TimeMs, until: TimeMs, out: &mut Vec<Sample>) {
         self.store.data.range(row, after, until, out);
+    }
+
+    fn rise(&self, row: RowRef, after: TimeMs, until: TimeMs) -> Option<Rise> {
+        self.store.data.rise(row, after, until)
     }
 
     fn newest_in(&self, row: RowRef, after: TimeMs, until: TimeMs) -> Option<Sample> {

@@ -8,7 +8,7 @@ use super::rows::{Segment, select};
 use super::vector::{Vector, differ_beyond_name};
 use super::{Columns, Declined, Result};
 use crate::ast::{CallExpr, RangeExpr};
-use crate::eval::over_time::{Range, counter_note, keeps_name, range_function};
+use crate::eval::over_time::{Range, counter_note, keeps_name, range_function, reads_ends};
 use crate::eval::{duration_ms, moment, unwrap_parens};
 use crate::{Expr, ExprKind, Family, RowRef, Selector, Severity, ValueType};
 
@@ -106,7 +106,7 @@ impl Columns<'_> {
         }
         let is_counter = matches!(name, "rate" | "increase");
         let (mut rows, mut values) = (Vec::new(), Vec::new());
-        self.each_window(range, at, |row, window| {
+        self.each_window(range, at, reads_ends(name), |row, window| {
             let window = Range { at, params: &params, ..window };
             if let Some(value) = function(&window) {
                 rows.push(row);
@@ -136,15 +136,17 @@ impl Columns<'_> {
     /// Whether the range vector has any series.
     pub(super) fn has_windows(&mut self, range: &RangeExpr, at: TimeMs) -> Result<bool> {
         let mut any = false;
-        self.each_window(range, at, |_, _| any = true)?;
+        self.each_window(range, at, false, |_, _| any = true)?;
         Ok(any)
     }
 
-    /// Visits each series that has a sample in its window.
+    /// Visits each series that has a sample in its window; where `ends` suffice, samples that never
+    /// fall are not read one by one.
     fn each_window(
         &mut self,
         range: &RangeExpr,
         at: TimeMs,
+        ends: bool,
         mut visit: impl FnMut(RowRef, Range<'_>),
     ) -> Result<()> {
         let end = moment(self.query, at, range.selector.at, range.selector.offset_ms);
@@ -164,6 +166,14 @@ impl Columns<'_> {
                 }
                 let row = RowRef { family: segment.family, row };
                 samples.clear();
+                if ends && let Some(rise) = self.source.rise(row, start, end) {
+                    samples.extend([rise.first, rise.last]);
+                    samples.truncate(rise.count);
+                    self.check_held(rise.count)?;
+                    let count = rise.count;
+                    visit(row, Range { samples: &samples, count, start, end, at, params: &[] });
+                    return Ok(());
+                }
                 self.source.range(row, start, end, &mut samples);
                 if samples.iter().any(|sample| sample.value.is_nan()) {
                     if samples.iter().any(|sample| is_histogram(sample.value)) {
@@ -173,7 +183,8 @@ impl Columns<'_> {
                 }
                 self.check_held(samples.len())?;
                 if !samples.is_empty() {
-                    visit(row, Range { samples: &samples, start, end, at, params: &[] });
+                    let count = samples.len();
+                    visit(row, Range { samples: &samples, count, start, end, at, params: &[] });
                 }
                 Ok(())
             };

@@ -127,7 +127,7 @@ impl Evaluator<'_> {
     ) -> Option<Outcome> {
         let Window { start, end, .. } = window;
         samples.last().filter(|last| last.at > start)?;
-        let range = Range { samples, start, end, at: end, params: &[] };
+        let range = Range { samples, count: samples.len(), start, end, at: end, params: &[] };
         let histograms = &self.histograms_of(row, samples)[..];
         if histograms.is_empty() {
             return function(&range).map(Outcome::Number);

@@ -10,8 +10,11 @@ use crate::{Expr, ExprKind, Severity, ValueType};
 
 /// What such a function sees of one series.
 pub(crate) struct Range<'r> {
-    /// Oldest first, at least one.
+    /// Oldest first, at least one. Where [`reads_ends`] says so of the function, these may be the
+    /// ends alone of samples that never fall.
     pub samples: &'r [Sample],
+    /// How many samples there are in the window.
+    pub count: usize,
     /// The window, open on the left.
     pub start: TimeMs,
     pub end: TimeMs,
@@ -133,7 +136,8 @@ impl Evaluator<'_> {
         self.each_series(arg, at, &mut |evaluator, window| {
             let SeriesWindow { samples, histograms, start, end, labels, drop_name, origins } =
                 window;
-            let range = Range { samples, start, end, at, params: &params };
+            let count = samples.len();
+            let range = Range { samples, count, start, end, at, params: &params };
             let metric = labels.metric_name().unwrap_or_default();
             let outcome = if histograms.is_empty() {
                 function(&range).map(Outcome::Number)
@@ -198,6 +202,11 @@ impl Evaluator<'_> {
     }
 }
 
+/// Whether the ends of samples that never fall, and their count, are all that a function needs.
+pub(crate) fn reads_ends(name: &str) -> bool {
+    matches!(name, "rate" | "increase")
+}
+
 /// Whether an element is a sample of the series itself, and keeps its name.
 pub(crate) fn keeps_name(name: &str) -> bool {
     matches!(name, "last_over_time" | "first_over_time")
@@ -216,7 +225,7 @@ pub(crate) fn counter_note(metric: &str) -> Option<String> {
 
 /// The change over the window, extrapolated from the samples to the bounds of the window.
 fn extrapolated(range: &Range, is_counter: bool) -> Option<f64> {
-    let gaps = range.samples.len() - 1;
+    let gaps = range.count - 1;
     if gaps == 0 {
         return None;
     }

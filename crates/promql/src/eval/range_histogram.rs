@@ -137,7 +137,8 @@ impl Evaluator<'_> {
             mixed.metric
         );
         self.annotate(Severity::Info, mixed.span, message);
-        numeric(&Range { samples: &numbers, ..mixed.range }).map(Outcome::Number)
+        numeric(&Range { samples: &numbers, count: numbers.len(), ..mixed.range })
+            .map(Outcome::Number)
     }
 
     /// `None`, with a warning, where there are numbers too.

@@ -130,13 +130,20 @@ impl<'a> Reader<'a> {
         if width > 64 || out.len() > super::PACK {
             return None;
         }
+        let whole = self.bytes;
         let taken = self.take(packed_len(out.len(), width))?;
+        // Sixteen bytes are read for the last number too: of what follows, or of a copy with room.
         let mut padded = [0u8; UNPACK_BYTES];
-        padded[..taken.len()].copy_from_slice(taken);
+        let from = if whole.len() >= taken.len() + 16 {
+            whole
+        } else {
+            padded[..taken.len()].copy_from_slice(taken);
+            &padded
+        };
         let mask = u64::MAX >> (64 - u32::from(width));
         for (index, value) in out.iter_mut().enumerate() {
             let bit = index * width as usize;
-            let window = &padded[bit / 8..];
+            let window = &from[bit / 8..];
             *value = if width <= 56 {
                 let window: [u8; 8] = window[..8].try_into().ok()?;
                 (u64::from_le_bytes(window) >> (bit % 8)) & mask

@@ -18,6 +18,9 @@
 //! - A pack is whole in its values; its times go on from the pack before it ([`Stream`]).
 //! - Reading never panics, whatever the bytes: what is not a pack is `None`.
 
+use paramedic_model::{Sample, TimeMs};
+use paramedic_promql::Rise;
+
 use super::bits::{Reader, packed_len, put_packed, put_signed, put_varint, width_of};
 
 /// The most samples in a pack.
@@ -157,12 +160,14 @@ pub(crate) struct Unpacked {
     times: [i64; PACK],
     values: [f64; PACK],
     len: usize,
+    /// Where numbers are read to on the way to these.
+    numbers: [u64; PACK],
 }
 
 impl Unpacked {
     /// An empty one to read into, again and again.
     pub fn new() -> Self {
-        Self { times: [0; PACK], values: [0.0; PACK], len: 0 }
+        Self { times: [0; PACK], values: [0.0; PACK], len: 0, numbers: [0; PACK] }
     }
 
     /// The times, ascending.
@@ -184,48 +189,146 @@ pub(crate) fn unpack(
     after: i64,
     to: &mut Unpacked,
 ) -> Option<()> {
+    let (count, times) = read_times(reader, stream, &mut to.numbers, &mut to.times)?;
+    to.len = count;
+    if stream.last_at <= after {
+        to.len = 0;
+        return pass_values(reader, count);
+    }
+    if let Times::Even { first, step } = times {
+        let mut at = first;
+        for time in &mut to.times[..count] {
+            *time = at;
+            at = at.wrapping_add(step as i64);
+        }
+    }
+    unpack_values(reader, &mut to.numbers, &mut to.values[..count])
+}
+
+/// The samples of the pack that `reader` stands at with `after < at <= until`, by their ends, and
+/// whether nothing later is wanted. `None` where a value falls, and where only floats would tell.
+pub(crate) fn rise(
+    reader: &mut Reader,
+    stream: &mut Stream,
+    after: i64,
+    until: i64,
+    room: &mut Unpacked,
+) -> Option<(Option<Rise>, bool)> {
+    let Unpacked { times, numbers, .. } = room;
+    let (count, times) = read_times(reader, stream, numbers, times)?;
+    // Most packs are wholly within the window, or wholly before it.
+    let last_at = stream.last_at;
+    let up_to = |moment| if last_at <= moment { count } else { times.up_to(moment).min(count) };
+    let (from, to) = (up_to(after), up_to(until));
+    if from >= to {
+        pass_values(reader, count)?;
+        return Some((None, to < count));
+    }
+    let (head, width) = (reader.byte()?, reader.byte()?);
+    let scale = *SCALES.get(usize::from(head >> 4))?;
+    let (first, last) = match head & 0xf {
+        LEVEL => {
+            let low = reader.signed()?;
+            reader.packed(width, &mut numbers[..count])?;
+            let within = &numbers[from..to];
+            if !within.is_sorted() {
+                return None;
+            }
+            let whole = |above: u64| low.wrapping_add(above as i64);
+            (whole(within[0]), whole(within[within.len() - 1]))
+        }
+        STEPS => {
+            let (first, least) = (reader.signed()?, reader.signed()?);
+            if least < 0 {
+                return None;
+            }
+            reader.packed(width, &mut numbers[..count - 1])?;
+            let risen = |from: i64, steps: &[u64]| {
+                let least = least.wrapping_mul(steps.len() as i64);
+                steps
+                    .iter()
+                    .fold(from.wrapping_add(least), |sum, step| sum.wrapping_add(*step as i64))
+            };
+            let first = risen(first, &numbers[..from]);
+            (first, risen(first, &numbers[from..to - 1]))
+        }
+        _ => return None,
+    };
+    let sample = |index: usize, whole: i64| Sample {
+        at: TimeMs(times.at(index)),
+        value: whole as f64 / scale,
+    };
+    let ends = Rise { first: sample(from, first), last: sample(to - 1, last), count: to - from };
+    Some((Some(ends), to < count))
+}
+
+/// The times of a pack.
+enum Times<'a> {
+    Even { first: i64, step: u64 },
+    Uneven(&'a [i64]),
+}
+
+impl Times<'_> {
+    fn at(&self, index: usize) -> i64 {
+        match self {
+            Times::Even { first, step } => {
+                first.wrapping_add(step.wrapping_mul(index as u64) as i64)
+            }
+            Times::Uneven(times) => times[index],
+        }
+    }
+
+    /// How many are not after a moment, which is before the last of them.
+    fn up_to(&self, moment: i64) -> usize {
+        match self {
+            Times::Even { first, .. } if moment < *first => 0,
+            Times::Even { first, step } => {
+                distance(*first, moment).checked_div(*step).map_or(0, |steps| steps as usize + 1)
+            }
+            Times::Uneven(times) => times.partition_point(|at| *at <= moment),
+        }
+    }
+}
+
+/// Reads how many samples a pack has, and their times, to `room` where they are not even.
+fn read_times<'a>(
+    reader: &mut Reader,
+    stream: &mut Stream,
+    numbers: &mut [u64; PACK],
+    room: &'a mut [i64; PACK],
+) -> Option<(usize, Times<'a>)> {
     let head = reader.byte()?;
     let count = usize::from(head & 0x3f) + 1;
     if count > PACK {
         return None;
     }
-    to.len = count;
-    let mut numbers = [0u64; PACK];
-    let times = &mut to.times[..count];
-    match head >> 6 {
-        UNEVEN => {
-            let (gap, least, width) = (reader.varint()?, reader.varint()?, reader.byte()?);
-            reader.packed(width, &mut numbers[..count - 1])?;
-            let mut at = stream.last_at.wrapping_add(gap as i64);
-            times[0] = at;
-            for (time, above) in times[1..].iter_mut().zip(&numbers) {
-                stream.step = least.wrapping_add(*above);
-                at = at.wrapping_add(stream.step as i64);
-                *time = at;
-            }
+    let (gap, is_even) = match head >> 6 {
+        FOLLOWS => (stream.step, true),
+        EVEN => {
+            let gap = reader.varint()?;
+            stream.step = reader.varint()?;
+            (gap, true)
         }
-        kind => {
-            let gap = match kind {
-                FOLLOWS => stream.step,
-                EVEN => {
-                    let gap = reader.varint()?;
-                    stream.step = reader.varint()?;
-                    gap
-                }
-                _ => return None,
-            };
-            let first = stream.last_at.wrapping_add(gap as i64);
-            for (index, time) in times.iter_mut().enumerate() {
-                *time = first.wrapping_add((index as i64).wrapping_mul(stream.step as i64));
-            }
-        }
+        UNEVEN => (reader.varint()?, false),
+        _ => return None,
+    };
+    let first = stream.last_at.wrapping_add(gap as i64);
+    if is_even {
+        let times = Times::Even { first, step: stream.step };
+        stream.last_at = times.at(count - 1);
+        return Some((count, times));
     }
-    stream.last_at = times[count - 1];
-    if stream.last_at <= after {
-        to.len = 0;
-        return pass_values(reader, count);
+    let (least, width) = (reader.varint()?, reader.byte()?);
+    reader.packed(width, &mut numbers[..count - 1])?;
+    let times = &mut room[..count];
+    times[0] = first;
+    stream.last_at = first;
+    for (time, above) in times[1..].iter_mut().zip(&*numbers) {
+        stream.step = least.wrapping_add(*above);
+        stream.last_at = stream.last_at.wrapping_add(stream.step as i64);
+        *time = stream.last_at;
     }
-    unpack_values(reader, &mut numbers, &mut to.values[..count])
+    Some((count, Times::Uneven(times)))
 }
 
 fn pass_values(reader: &mut Reader, count: usize) -> Option<()> {
@@ -315,6 +418,7 @@ mod tests {
         }
         let all: Vec<_> = runs.iter().flatten().map(|(at, value)| (*at, value.to_bits())).collect();
         assert_eq!(found, all);
+        check_rise(&bytes, &all);
         // Passing over values ends where reading them does.
         let (mut reader, mut stream) = (Reader::new(&bytes), Stream::new(runs[0][0].0));
         while !reader.is_empty() {
@@ -327,6 +431,32 @@ mod tests {
             while unpack(&mut reader, &mut stream, i64::MIN, &mut pack).is_some() {}
         }
         bytes.len()
+    }
+
+    /// Where ends are told, they are those of samples that do not fall.
+    fn check_rise(bytes: &[u8], all: &[(i64, u64)]) {
+        let moments = [i64::MIN, all[0].0, all[all.len() / 3].0, all[all.len() - 1].0];
+        for (after, until) in moments.iter().flat_map(|a| moments.map(|until| (*a, until))) {
+            let (mut reader, mut stream) = (Reader::new(bytes), Stream::new(all[0].0));
+            let mut told = 0;
+            while let Some((ends, is_last)) =
+                rise(&mut reader, &mut stream, after, until, &mut Unpacked::new())
+            {
+                let Some(Rise { first, last, count }) = ends else { continue };
+                let from = all.partition_point(|(at, _)| *at < first.at.0);
+                let within = &all[from..from + count];
+                let ends = |sample: Sample| (sample.at.0, sample.value.to_bits());
+                assert_eq!((within[0], within[count - 1]), (ends(first), ends(last)));
+                assert!(after < first.at.0 && last.at.0 <= until);
+                assert!(within.is_sorted_by(|a, b| f64::from_bits(a.1) <= f64::from_bits(b.1)));
+                told += count;
+                if is_last {
+                    break;
+                }
+            }
+            let wanted = all.iter().filter(|(at, _)| after < *at && *at <= until).count();
+            assert!(told <= wanted);
+        }
     }
 
     fn run(from: i64, value: impl Fn(i64) -> f64) -> Vec<(i64, f64)> {
