@@ -302,7 +302,6 @@ impl Group {
         self.selectors.begin();
         self.evaluations += 1;
         self.schedule.evaluated(at);
-        self.restore_if_due(store.source(), at);
         round
     }
 

@@ -14,7 +14,8 @@
 //!
 //! # Invariants
 //!
-//! - `active_at <= fired_at <= resolved_at`; all are evaluation times, never the wall clock.
+//! - `active_at <= fired_at <= resolved_at`; all are evaluation times, never the wall clock, but for
+//!   a start that `restore: prometheus` gave back.
 //! - `for: 0s` fires in the evaluation that first sees the series, with no `Pended` before it.
 //! - A failed query is not an absence: [`step`] is not called, so nothing resolves.
 //! - A resolved alert that comes back is a new one: it waits its full `for` again.

@@ -7,12 +7,13 @@
 //! second evaluation. An alert with a long `for` gets its start back, so that it does not wait
 //! anew; a grace period keeps it from firing before anybody could have scraped the recovery.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use paramedic_model::{Labels, METRIC_NAME, Sample, TimeMs, is_stale};
 use paramedic_promql::{RowRef, Source};
 
-use crate::alert::{Alert, series_labels};
+use crate::alert::{ALERT_NAME, Alert, series_labels};
 use crate::file::Rule;
 use crate::group::{Group, is_same_written};
 use crate::life::State;
@@ -105,8 +106,10 @@ impl Group {
         }
     }
 
-    /// Called after each evaluation.
-    pub(crate) fn restore_if_due(&mut self, source: &dyn Source, now: TimeMs) {
+    /// Restores the alerts, where [`Group::restore_from_series`] asked for it and the second
+    /// evaluation was the last one. To be called after each evaluation, with the present moment: it
+    /// is somewhat later than the evaluation's, and the grace period counts from there.
+    pub fn restore_if_due(&mut self, source: &dyn Source, now: TimeMs) {
         const EVALUATIONS_BEFORE: usize = 2;
         let Restore::Prometheus { for_grace_period: grace, for_outage_tolerance: tolerance } =
             self.restore
@@ -116,6 +119,8 @@ impl Group {
         if self.evaluations != EVALUATIONS_BEFORE {
             return;
         }
+        // What is exactly as old as is tolerated counts.
+        let after = now - tolerance - Duration::from_millis(1);
         for state in &mut self.rules {
             state.restored = true;
             let Rule::Alert(rule) = state.rule() else { continue };
@@ -124,17 +129,25 @@ impl Group {
                 continue;
             }
             let rule = rule.clone();
-            for alert in state.alerts.iter_mut() {
-                let State::Pending { .. } = alert.state else { continue };
-                let Some(last) =
-                    last_sample(source, &series_labels(&rule, &alert.labels), now - tolerance, now)
-                else {
-                    continue;
-                };
-                let active_at = restored_active_at(hold, last, now, grace);
-                alert.state = State::Pending { active_at };
+            let mut active = state.alerts.iter_mut().filter(|alert| alert.state.is_active());
+            let Some(first) = active.next() else { continue };
+            let last = last_samples(source, &rule.name, after, now);
+            for alert in std::iter::once(first).chain(active) {
+                let Some(last) = last.get(&series_labels(&rule, &alert.labels)) else { continue };
+                alert.state = since(alert.state, restored_active_at(hold, *last, now, grace));
             }
         }
+    }
+}
+
+/// The state with another start.
+fn since(state: State, active_at: TimeMs) -> State {
+    match state {
+        State::Pending { .. } => State::Pending { active_at },
+        State::Firing { fired_at, keep_firing_since, .. } => {
+            State::Firing { active_at, fired_at, keep_firing_since }
+        }
+        State::Inactive | State::Resolved { .. } => state,
     }
 }
 
@@ -150,22 +163,25 @@ fn shifted(state: State, down: Duration) -> State {
     }
 }
 
-/// The last sample of the alert's `ALERTS_FOR_STATE`; none where the alert was not active then.
-fn last_sample(
+/// Of all alerts of this name the last sample of `ALERTS_FOR_STATE`, by the alert's labels there;
+/// without those that were not active any more.
+fn last_samples(
     source: &dyn Source,
-    alert: &Labels,
+    name: &str,
     after: TimeMs,
     until: TimeMs,
-) -> Option<Sample> {
-    let wanted = alert.with(METRIC_NAME, "ALERTS_FOR_STATE");
-    let id = source.find_family("ALERTS_FOR_STATE")?;
-    let rows = u32::try_from(source.family(id).row_count()).unwrap_or(u32::MAX);
-    (0..rows)
-        .map(|row| RowRef { family: id, row })
-        .filter(|row| source.labels(*row) == wanted)
-        .filter_map(|row| source.newest_in(row, after, until))
-        .max_by_key(|sample| sample.at)
-        .filter(|sample| !is_stale(sample.value))
+) -> BTreeMap<Labels, Sample> {
+    let Some(id) = source.find_family("ALERTS_FOR_STATE") else { return BTreeMap::new() };
+    let family = source.family(id);
+    let Some(names) = family.column(ALERT_NAME) else { return BTreeMap::new() };
+    let rows = u32::try_from(family.row_count()).unwrap_or(u32::MAX);
+    let of_alert = |row: &u32| names.symbol(*row).is_some_and(|found| source.text(found) == name);
+    let last = (0..rows).filter(of_alert).filter_map(|row| {
+        let row = RowRef { family: id, row };
+        let last = source.newest_in(row, after, until).filter(|last| !is_stale(last.value))?;
+        Some((source.labels(row).without(&[METRIC_NAME]), last))
+    });
+    last.collect()
 }
 
 /// When the alert became active, as it is to be believed after the outage that began with `last`.

@@ -16,6 +16,9 @@ use serde_saphyr::{Location, NonFiniteFloatPolicy, Spanned};
 /// must be enough for it without optimisation as well.
 pub const DEPTH_MAX: usize = 24;
 
+/// How many values a text may hold: enough for the largest rule files.
+const NODES_MAX: usize = 5_000_000;
+
 /// A line and a column, both counted from 1; zero where there is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
@@ -74,7 +77,14 @@ pub struct Key {
 /// The place and the reason, without the word "yaml".
 pub fn read(text: &str) -> Result<Vec<Node>, (Place, String)> {
     let options = serde_saphyr::options! {
-        budget: serde_saphyr::budget! { max_depth: DEPTH_MAX },
+        budget: serde_saphyr::budget! {
+            max_depth: DEPTH_MAX,
+            max_nodes: NODES_MAX,
+            max_events: 4 * NODES_MAX,
+            // One anchor for the annotations of all rules of a file is how people use them. Against
+            // aliases of aliases that become billions there is a limit on what comes of them.
+            enforce_alias_anchor_ratio: false,
+        },
         // `.inf` and `.nan` are scalars like any other: their text counts.
         non_finite_float_policy: NonFiniteFloatPolicy::PassThrough,
     };
@@ -397,6 +407,15 @@ mod tests {
                 assert!(read(&piece.repeat(count)).is_err(), "{piece:?}");
             }
         }
+    }
+
+    #[test]
+    fn one_anchor_serves_many() {
+        let aliases = "- *a\n".repeat(2_000);
+        let documents = read(&format!("- &a {{x: y, z: [1, 2, 3]}}\n{aliases}"));
+        let documents = documents.expect("no bomb");
+        let Kind::List(items) = &documents[0].kind else { panic!("a list") };
+        assert_eq!(items.len(), 2_001);
     }
 
     #[test]

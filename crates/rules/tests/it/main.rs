@@ -21,5 +21,13 @@ mod corpus;
 /// Why an alert fires at a moment, or does not.
 mod why;
 
+/// A real Prometheus beside groups, over the same samples and rules, through a crash.
+mod differential;
+
+/// A real Prometheus on loopback, shared with the tests of `promql`.
+#[path = "../../../promql/tests/it/differential/prometheus.rs"]
+#[expect(dead_code, reason = "the tests of `promql` use the rest of it")]
+mod prometheus;
+
 /// Samples in memory, and scripts that drive a group through time.
 mod support;

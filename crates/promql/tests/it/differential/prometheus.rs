@@ -3,15 +3,17 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 
 use paramedic_model::{Labels, Sample};
 use serde_json::Value;
+use tempfile::TempDir;
 
 pub struct Prometheus {
     process: Child,
     address: String,
-    /// Its data go away with it.
-    _folder: tempfile::TempDir,
+    /// Goes away, with its data, with the last that holds it.
+    _folder: Arc<TempDir>,
 }
 
 impl Drop for Prometheus {
@@ -24,25 +26,30 @@ impl Drop for Prometheus {
 impl Prometheus {
     /// An empty one; `None` where there is none and none is demanded.
     pub fn start(test: &str) -> Option<Self> {
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        std::fs::write(folder.path().join("prometheus.yml"), "global: {}\n").expect("it is ours");
+        Self::start_in(test, Arc::new(folder), &[])
+    }
+
+    /// One with the `prometheus.yml` of this folder, with the data that an earlier one left there.
+    pub fn start_in(test: &str, folder: Arc<TempDir>, flags: &[&str]) -> Option<Self> {
         let path = std::env::var_os("PATH").unwrap_or_default();
         if !std::env::split_paths(&path).any(|folder| folder.join("prometheus").is_file()) {
             assert!(std::env::var("CI").as_deref() != Ok("true"), "{test}: no prometheus");
             println!("skipped: {test}: apt-get install prometheus");
             return None;
         }
-        let folder = tempfile::tempdir().expect("a folder can be made");
-        let config = folder.path().join("prometheus.yml");
-        std::fs::write(&config, "global: {}\n").expect("a file can be written");
         let free = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
         let address = free.local_addr().expect("a bound port").to_string();
         drop(free);
         #[expect(clippy::disallowed_methods, reason = "the peer of this test is a process")]
         let mut command = Command::new("prometheus");
         command
-            .arg(format!("--config.file={}", config.display()))
+            .arg(format!("--config.file={}", folder.path().join("prometheus.yml").display()))
             .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
             .arg(format!("--web.listen-address={address}"))
             .arg("--web.enable-remote-write-receiver")
+            .args(flags)
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
         let mut process = command.spawn().expect("prometheus starts");
@@ -65,7 +72,7 @@ impl Prometheus {
         let body = snappy(&write_request(series));
         let headers = "Content-Type: application/x-protobuf\r\nContent-Encoding: snappy\r\n\
                        X-Prometheus-Remote-Write-Version: 0.1.0\r\n";
-        let answer = self.post("/api/v1/write", headers, &body);
+        let answer = self.request("POST", "/api/v1/write", headers, &body);
         assert!(answer.starts_with("HTTP/1.0 204"), "{answer}");
     }
 
@@ -74,17 +81,17 @@ impl Prometheus {
         let body: Vec<String> =
             params.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
         let headers = "Content-Type: application/x-www-form-urlencoded\r\n";
-        let answer = self.post(path, headers, body.join("&").as_bytes());
+        let answer = self.request("POST", path, headers, body.join("&").as_bytes());
         let (_, json) = answer.split_once("\r\n\r\n").expect("a head and a body");
         serde_json::from_str(json).unwrap_or_else(|error| panic!("{error}: {answer}"))
     }
 
-    /// In HTTP/1.0, so that the answer is what comes until the end.
-    fn post(&self, path: &str, headers: &str, body: &[u8]) -> String {
+    /// The answer, its head included. In HTTP/1.0, so that it is what comes until the end.
+    pub fn request(&self, method: &str, path: &str, headers: &str, body: &[u8]) -> String {
         #[expect(clippy::disallowed_methods, reason = "the peer of this test is a process")]
         let mut stream = TcpStream::connect(&self.address).expect("prometheus listens");
         let length = body.len();
-        let head = format!("POST {path} HTTP/1.0\r\n{headers}Content-Length: {length}\r\n\r\n");
+        let head = format!("{method} {path} HTTP/1.0\r\n{headers}Content-Length: {length}\r\n\r\n");
         stream.write_all(head.as_bytes()).expect("prometheus reads");
         stream.write_all(body).expect("prometheus reads");
         let mut answer = String::new();
