@@ -18,7 +18,7 @@
 //!
 //! Not here: what Alertmanagers hear of a loss (`notify`).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use paramedic_incident::{
@@ -35,8 +35,12 @@ use crate::standing::{Standing, TargetSeries};
 
 /// How long a loss waits for rules that could watch it and are not evaluated.
 const LISTEN_MAX: Duration = Duration::from_secs(300);
+/// How long it is remembered that a target was taken away: rules may not have run since.
+const GONE_KEPT: Duration = Duration::from_secs(3600);
 /// How many of the rules that are blind an incident names.
 const RULES_NAMED_MAX: usize = 64;
+/// How many its description does, which Alertmanagers hear.
+const RULES_TOLD_MAX: usize = 8;
 
 /// A target whose newest collection failed.
 #[derive(Debug)]
@@ -47,8 +51,10 @@ pub(crate) struct Failing {
     seen_at: Option<TimeMs>,
     /// When this process first saw it fail.
     first_at: TimeMs,
-    /// How many collections failed since, one after the other.
+    /// How many collections failed since, one after the other, each an interval after the last one.
     in_a_row: u32,
+    /// When the last of these began.
+    counted_at: TimeMs,
     /// Which rules stand on it, once that is asked for.
     standing: Option<Standing>,
 }
@@ -64,12 +70,35 @@ struct Known {
     dismissed_at: Option<TimeMs>,
 }
 
+/// A target that fails and matters.
+struct Missed<'a> {
+    id: &'a String,
+    labels: Labels,
+    failing: &'a Failing,
+    read_at: TimeMs,
+}
+
+impl Missed<'_> {
+    fn key(&self) -> (&str, &str) {
+        (self.labels.value("job"), self.labels.value("instance"))
+    }
+
+    fn series<'a>(&'a self, source: &'a dyn Source) -> TargetSeries<'a> {
+        let seen_at = self.failing.seen_at.unwrap_or(TimeMs(i64::MIN));
+        TargetSeries { source, labels: &self.labels, seen_at, read_at: self.read_at }
+    }
+}
+
 impl Engine {
     /// Notes that a collection of a target failed.
     pub(crate) fn fails(&mut self, target: &str, at: TimeMs, reason: String) {
         self.losses_due = true;
+        let interval = self.targets.get(target).map_or(Duration::ZERO, |target| target.interval);
         if let Some(failing) = self.failures.get_mut(target) {
-            failing.in_a_row += 1;
+            // A target that is read anew out of turn may fail many times in a moment.
+            if at >= failing.counted_at + interval {
+                (failing.in_a_row, failing.counted_at) = (failing.in_a_row + 1, at);
+            }
             if failing.why.1 != reason {
                 tracing::warn!(target, "could not look: {reason}");
                 failing.why.1 = reason;
@@ -82,7 +111,8 @@ impl Engine {
             None => (None, at),
         };
         let why = (since, reason);
-        let failing = Failing { why, seen_at, first_at: at, in_a_row: 1, standing: None };
+        let (first_at, counted_at, in_a_row) = (at, at, 1);
+        let failing = Failing { why, seen_at, first_at, in_a_row, counted_at, standing: None };
         self.failures.insert(target.to_owned(), failing);
     }
 
@@ -118,7 +148,8 @@ impl Engine {
             known.entry(target.clone()).or_default();
         }
         self.ask_who_stands();
-        let watchers = self.watchers();
+        self.gone.retain(|id, at| now.since(*at) < GONE_KEPT || known.contains_key(id));
+        let watchers = self.watchers(&known);
         for (target, known) in known {
             let watcher = watchers.get(&target).copied().unwrap_or_default();
             let sighting = self.sighting(&target, &known, watcher, now);
@@ -163,53 +194,59 @@ impl Engine {
         self.losses_due = true;
     }
 
-    /// Which alerts watch the targets that fail.
-    fn watchers(&self) -> BTreeMap<String, Watcher> {
-        let mut watchers = BTreeMap::new();
-        let mut failing = BTreeMap::new();
-        for (id, why) in &self.failures {
-            if let Some(target) = self.targets.get(id) {
-                let labels = labels_of(target);
-                let key = (labels.value("job").to_owned(), labels.value("instance").to_owned());
-                failing.insert(key, (id, labels, why));
+    /// Which alerts watch the targets that fail and matter.
+    fn watchers(&self, known: &BTreeMap<String, Known>) -> BTreeMap<String, Watcher> {
+        let mut missed = Vec::new();
+        for (id, failing) in &self.failures {
+            let stands = failing.standing.as_ref().is_some_and(|rules| !rules.blind.is_empty());
+            let told = known.get(id).is_some_and(|of| of.open.is_some() || !of.blind.is_empty());
+            let target = self.targets.get(id).zip(self.read_at.get(id));
+            if let Some((target, read_at)) = target.filter(|_| stands || told) {
+                missed.push(Missed { id, labels: labels_of(target), failing, read_at: *read_at });
             }
         }
-        if failing.is_empty() {
-            return watchers;
-        }
-        for state in self.alerts.groups().iter().flat_map(|group| group.rules()) {
-            for alert in state.alerts().filter(|alert| alert.state.is_active()) {
-                let mut watched = BTreeSet::new();
-                for origin in &alert.origins {
-                    let key = (origin.value("job").to_owned(), origin.value("instance").to_owned());
-                    let Some((id, labels, why)) = failing.get(&key) else { continue };
-                    let Some(read_at) = self.read_at.get(*id).copied() else { continue };
-                    let source = &self.window;
-                    let series =
-                        TargetSeries { source, labels, seen_at: TimeMs(i64::MIN), read_at };
-                    let is_new = alert.state.active_at().is_some_and(|at| at >= why.why.0);
-                    let is_own = !key.1.is_empty() && alert.labels.value("instance") == key.1;
-                    if (is_new || is_own) && series.brought(origin) {
-                        watched.insert(*id);
-                    }
+        let by_labels: HashMap<_, _> = missed.iter().map(|one| (one.key(), one)).collect();
+        let mut watchers: BTreeMap<String, Watcher> = BTreeMap::new();
+        let oldest = missed.iter().map(|one| one.failing.why.0).min();
+        let Some(oldest) = oldest else { return watchers };
+        let states = self.alerts.groups().iter().flat_map(|group| group.rules());
+        for (state, alert) in states.flat_map(|s| s.alerts().map(move |alert| (s, alert))) {
+            let Some(since) = alert.state.active_at().filter(|_| alert.state.is_active()) else {
+                continue;
+            };
+            let own = alert.labels.get("instance").filter(|own| !own.is_empty());
+            if since < oldest && !missed.iter().any(|one| own == one.labels.get("instance")) {
+                continue;
+            }
+            let is_about = |one: &Missed<'_>| {
+                since >= one.failing.why.0
+                    || own.is_some_and(|own| one.labels.value("instance") == own)
+            };
+            let mut watched = BTreeSet::new();
+            for origin in &alert.origins {
+                let one = by_labels.get(&(origin.value("job"), origin.value("instance")));
+                if let Some(one) = one.filter(|one| is_about(one))
+                    && one.series(&self.window).brought(origin)
+                {
+                    watched.insert(one.id);
                 }
-                if alert.origins.is_empty() {
-                    let name = state.rule().name();
-                    watched.extend(failing.values().filter_map(|(id, _, why)| {
-                        let is_new = alert.state.active_at().is_some_and(|at| at >= why.why.0);
-                        let reads = why.standing.as_ref()?.blind.contains(name);
-                        (is_new && reads).then_some(*id)
-                    }));
-                }
-                for id in watched {
-                    let watcher = self.watcher(&alert.labels);
-                    let best = watchers.entry(id.clone()).or_insert(watcher);
-                    *best = match (*best, watcher) {
-                        (Watcher::Leads(a), Watcher::Leads(b)) => Watcher::Leads(a.min(b)),
-                        (Watcher::Leads(a), _) | (_, Watcher::Leads(a)) => Watcher::Leads(a),
-                        _ => watcher,
-                    };
-                }
+            }
+            // What fires on an absence comes from no series.
+            if alert.origins.is_empty() {
+                let name = state.rule().name();
+                watched.extend(missed.iter().filter_map(|one| {
+                    let blind = &one.failing.standing.as_ref()?.blind;
+                    (since >= one.failing.why.0 && blind.contains(name)).then_some(one.id)
+                }));
+            }
+            for id in watched {
+                let watcher = self.watcher(&alert.labels);
+                let best = watchers.entry(id.clone()).or_insert(watcher);
+                *best = match (*best, watcher) {
+                    (Watcher::Leads(a), Watcher::Leads(b)) => Watcher::Leads(a.min(b)),
+                    (Watcher::Leads(a), _) | (_, Watcher::Leads(a)) => Watcher::Leads(a),
+                    _ => watcher,
+                };
             }
         }
         watchers
@@ -369,22 +406,22 @@ impl Engine {
 
 /// For people, as of an alert.
 fn annotations(lost: &Lost, blind_count: usize) -> BTreeMap<String, String> {
-    let (named, count) = (lost.rules.join(", "), lost.rule_count);
-    let and_more = match count - lost.rules.len() {
+    let named: Vec<_> = lost.rules.iter().take(RULES_TOLD_MAX).map(String::as_str).collect();
+    let and_more = match lost.rule_count - named.len() {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    let firing = match blind_count {
+    let rules = match lost.rule_count {
+        1 => "1 alert rule reads its samples and cannot speak".to_owned(),
+        count => format!("{count} alert rules read its samples and cannot speak"),
+    };
+    let fired = match blind_count {
         0 => "none of their alerts fired before".to_owned(),
         1 => "1 alert that fired before is not known to be over".to_owned(),
         count => format!("{count} alerts that fired before are not known to be over"),
     };
-    let rules =
-        if count == 1 { "1 alert rule reads" } else { &*format!("{count} alert rules read") };
-    let description = format!(
-        "{}. {rules} its samples and cannot speak: {named}{and_more}; {firing}.",
-        lost.reason
-    );
+    let named = named.join(", ");
+    let description = format!("{}. {rules}: {named}{and_more}; {fired}.", lost.reason);
     let summary = format!("{} cannot be looked at", lost.target);
     [("summary".to_owned(), summary), ("description".to_owned(), description)].into()
 }

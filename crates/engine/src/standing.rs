@@ -5,12 +5,17 @@
 //! whose `job` and `instance` it has.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use paramedic_model::{Labels, METRIC_NAME, TimeMs, is_stale};
 use paramedic_promql::{ExprKind, Family, FamilyId, MatchOp, Matcher, Selector, Source, Symbol};
 use paramedic_rules::{Group, Rule};
 
 use crate::signal::row_of;
+
+/// How much older than the collection that brought it a sample may be, and still be news: the usual
+/// look-back of an expression.
+const LOOKBACK: Duration = Duration::from_secs(300);
 
 /// What alert rules have to do with a target.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -120,8 +125,13 @@ impl TargetSeries<'_> {
             }
             if self.is_brought(&family, row as u32) {
                 rows.brought.push(row as u32);
-            } else if family.newest_at[row] >= self.seen_at {
-                rows.ended.push(row as u32);
+            } else {
+                // A sample may have a moment of its own, and then no marker says that it ended.
+                let is_marked = is_stale(family.newest_value[row]);
+                let from = if is_marked { self.seen_at } else { self.seen_at - LOOKBACK };
+                if family.newest_at[row] >= from {
+                    rows.ended.push(row as u32);
+                }
             }
         }
         rows

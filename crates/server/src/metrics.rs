@@ -12,6 +12,7 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use paramedic_engine::{Engine, GroupVitals, SendingVitals};
 use paramedic_exposition::{Family, Metadata, MetricType, ScrapedSample, TEXT_CONTENT_TYPE};
+use paramedic_incident::{Incident, Signal};
 use paramedic_model::{Series, TimeMs};
 use paramedic_rules::Group;
 
@@ -86,6 +87,19 @@ fn of_engine(engine: &Engine) -> Page {
     );
     let open = engine.incidents().filter(|incident| incident.is_open()).count();
     page.gauge("paramedic_incidents_open", "Number of open incidents.", open as f64);
+    let of_open = |is: fn(&Incident) -> bool| {
+        engine.incidents().filter(|one| one.is_open() && is(one)).count() as f64
+    };
+    page.gauge(
+        "paramedic_incidents_blind",
+        "Number of open incidents of which it is not known whether the alert fires.",
+        of_open(|incident| incident.signal == Signal::Blind),
+    );
+    page.gauge(
+        "paramedic_targets_lost",
+        "Number of targets whose loss has an open incident of its own.",
+        of_open(|incident| incident.opened.lost.is_some() && incident.signal != Signal::Clear),
+    );
     page
 }
 
@@ -246,10 +260,26 @@ fn of_samples(page: &mut Page, engine: &Engine) {
             "Total number of samples rejected because their series would exceed the memory limit.",
             vitals.over_limit,
         ),
+        (
+            "paramedic_samples_unlogged_total",
+            "Total number of samples that were taken but not logged, so that a restart loses them.",
+            vitals.unlogged,
+        ),
     ];
     for (name, help, value) in refused {
         page.counter(name, help, value as f64);
     }
+    page.gauge(
+        "paramedic_samples_log_failing",
+        "Whether samples cannot be logged at present.",
+        f64::from(u8::from(engine.unlogged().is_some())),
+    );
+    let refused = engine.targets().keys().filter(|target| engine.refused(target).is_some());
+    page.gauge(
+        "paramedic_targets_refused",
+        "Number of targets of whose last collection not all samples were taken.",
+        refused.count() as f64,
+    );
     page.gauge(
         "paramedic_samples_bytes",
         "Estimated memory of all samples and their labels.",

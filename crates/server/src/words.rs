@@ -75,6 +75,11 @@ pub(crate) fn span(duration: Duration) -> String {
     }
 }
 
+/// A number with its noun: `1 rule`, `40 rules`.
+pub(crate) fn counted(count: usize, one: &str, several: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { several })
+}
+
 /// How long ago `at` was: `12 s ago`.
 pub(crate) fn ago(at: TimeMs, now: TimeMs) -> String {
     match now.since(at) {

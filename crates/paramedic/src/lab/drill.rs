@@ -297,6 +297,11 @@ impl Drill {
                 steps_run.join(", ")
             ));
         }
+        for other in self.incidents().await? {
+            if let Some(lost) = &other.opened.lost {
+                self.fall_short(format!("{} was lost, and no alert watches that", lost.target));
+            }
+        }
         if !forbidden.is_empty() {
             self.fall_short(format!("forbidden: {}", forbidden.join(", ")));
         }

@@ -104,6 +104,7 @@ fn a_target_that_dies_is_no_recovery() {
                 0s    diagnosed resolver
                 0s    proposed restart
                 10s   blind: app_up vanished because app.test:9100 cannot be looked at
+                25s   part of 2: app/app.test:9100 is lost
                 600s  restart approved by ann
                 600s  held back: alert still fires: its series vanished, so nobody can say
                 600s  handed over to the person at the keyboard: step `restart` was held back: alert still fires: its series vanished, so nobody can say
@@ -120,6 +121,7 @@ fn a_target_that_dies_is_no_recovery() {
                 0s    diagnosed resolver
                 0s    proposed restart
                 10s   blind: app_up vanished because app.test:9100 cannot be looked at
+                25s   part of 2: app/app.test:9100 is lost
                 600s  restart approved by ann
                 600s  held back: alert still fires: its series vanished, so nobody can say
                 600s  handed over to the person at the keyboard: step `restart` was held back: alert still fires: its series vanished, so nobody can say
@@ -129,7 +131,8 @@ fn a_target_that_dies_is_no_recovery() {
                 1030s closed: handed over
             "#]],
         );
-        assert_eq!(server.incidents().await.expect("the engine runs").len(), 1);
+        // And the one of the exporter itself.
+        assert_eq!(server.incidents().await.expect("the engine runs").len(), 2);
     });
 }
 

@@ -12,6 +12,9 @@ mod guards;
 /// Samples that vanish, hang, come late or contradict: never healthy, never the wrong system.
 mod doubt;
 
+/// Targets that are lost: one incident each, whatever stands on their samples.
+mod lost;
+
 /// The built binary as a process, and simulated systems on loopback that it watches.
 mod process;
 

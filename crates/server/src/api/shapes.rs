@@ -34,6 +34,10 @@ pub(crate) struct Row {
     waits_for: String,
     signal: &'static str,
     ending: Option<&'static str>,
+    /// The target that is lost, or that the alert is blind on; null where it is neither.
+    target: Option<String>,
+    /// The number of the open incident under which it stands: of the loss of that target.
+    under: Option<u64>,
 }
 
 impl Row {
@@ -51,6 +55,8 @@ impl Row {
             waits_for: row.waits_for.clone(),
             signal: signal(row.signal),
             ending: row.ending.map(|ending| ending.as_str()),
+            target: row.target.clone(),
+            under: row.under.map(|id| id.0),
         }
     }
 }
@@ -74,6 +80,10 @@ pub(crate) struct Incident {
     value: String,
     /// Since when nobody can say whether the alert fires, and why; null where it is known.
     blind: Option<BlindSince>,
+    /// What is lost, where it is of the loss of a target; null where an alert fired.
+    lost: Option<Lost>,
+    /// The incidents whose alerts are or were blind because of the target that it is about.
+    members: Vec<Member>,
     /// Who sent the alert; null where it is of a rule here.
     outside: Option<Sender>,
     /// The title of the page that is followed.
@@ -98,6 +108,33 @@ pub(crate) struct Incident {
 struct BlindSince {
     since: String,
     reason: String,
+}
+
+/// A target that cannot be looked at.
+#[derive(Serialize)]
+struct Lost {
+    /// `job/instance`.
+    target: String,
+    since: String,
+    /// The newest one, while it lasts.
+    reason: String,
+    /// Null where that is not known.
+    last_seen: Option<String>,
+    /// Alert rules that read its samples, at most 64.
+    rules: Vec<String>,
+    /// How many these are.
+    rule_count: usize,
+}
+
+/// The incident of an alert that is or was blind.
+#[derive(Serialize)]
+struct Member {
+    id: u64,
+    alert: String,
+    /// Since when.
+    since: String,
+    /// Whether that is so still.
+    blind: bool,
 }
 
 /// Who sent an alert.
@@ -232,6 +269,24 @@ impl Incident {
             blind: view.blind().filter(|_| incident.signal == Signal::Blind).map(
                 |(since, reason)| BlindSince { since: moment(since), reason: reason.to_owned() },
             ),
+            lost: opened.lost.as_ref().map(|lost| Lost {
+                target: lost.target.clone(),
+                since: moment(incident.since()),
+                reason: view.loss_reason.clone().unwrap_or_else(|| lost.reason.clone()),
+                last_seen: lost.seen_at_ms.map(|at| moment(TimeMs(at))),
+                rules: lost.rules.clone(),
+                rule_count: lost.rule_count,
+            }),
+            members: view
+                .members
+                .iter()
+                .map(|member| Member {
+                    id: member.id.0,
+                    alert: member.alert.clone(),
+                    since: moment(member.blind_since),
+                    blind: member.is_blind,
+                })
+                .collect(),
             outside: opened.outside.as_ref().map(|outside| Sender {
                 via: match outside.via {
                     Via::Alerts => "alerts",
@@ -334,26 +389,30 @@ impl Act {
 }
 
 /// Whether something can be seen.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct Seen {
     /// Since when it cannot be looked at.
     since: Option<String>,
     /// Why it cannot be looked at.
     reason: Option<String>,
-    /// When it was last collected.
+    /// When it was last collected, or last answered.
     last_seen: Option<String>,
+    /// The number of the open incident that is about it: of its loss, or of an alert that watches it.
+    incident: Option<u64>,
 }
 
 impl Seen {
     fn new(sight: &Sight) -> Self {
-        let (since, reason, last_seen) = match sight {
-            Sight::CannotLook { since, reason } => {
-                (Some(moment(*since)), Some(reason.clone()), None)
-            }
-            Sight::Seen(at) => (None, None, at.map(moment)),
-            Sight::NotYet | Sight::NothingToCollect => (None, None, None),
-        };
-        Self { since, reason, last_seen }
+        match sight {
+            Sight::CannotLook { since, reason, seen_at, incident } => Self {
+                since: Some(moment(*since)),
+                reason: Some(reason.clone()),
+                last_seen: seen_at.map(moment),
+                incident: incident.as_ref().map(|(id, _)| id.0),
+            },
+            Sight::Seen(at) => Self { last_seen: at.map(moment), ..Self::default() },
+            Sight::NotYet | Sight::NothingToCollect => Self::default(),
+        }
     }
 }
 
@@ -418,6 +477,8 @@ pub(crate) struct Status {
     version: u64,
     lab: bool,
     open_incidents: usize,
+    /// The same without those that stand under another one.
+    open_outages: usize,
     pending_alerts: usize,
     systems: usize,
     systems_cannot_look: usize,
@@ -438,6 +499,7 @@ impl Status {
             version,
             lab,
             open_incidents: view::open_count(engine),
+            open_outages: view::outage_count(engine),
             pending_alerts: view::pending(engine).len(),
             systems: systems.len(),
             systems_cannot_look: systems.iter().filter(blind).count(),

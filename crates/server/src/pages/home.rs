@@ -12,7 +12,7 @@ use crate::problem::Problem;
 use crate::view::{
     CLOSED_SHOWN, PendingView, Row, Rows, SystemView, TargetView, other_targets, pending, systems,
 };
-use crate::words::{Tone, ago, folded, mark, moment, prose, span, stage_tone, stage_word};
+use crate::words::{Tone, ago, counted, folded, mark, moment, prose, span, stage_tone, stage_word};
 use crate::workbench::Breakable;
 
 /// How many of its incidents a system's line links to.
@@ -25,6 +25,15 @@ pub(crate) async fn show(State(app): State<App>) -> Result<Response, Problem> {
         (now, rows, pending(engine), systems(engine), other_targets(engine))
     });
     let (now, mut rows, pending, systems, targets) = read.await?;
+    // Alerts that are blind because of one lost target are one outage.
+    let (mut leads, mut under): (Vec<_>, BTreeMap<_, Vec<_>>) = Default::default();
+    for row in std::mem::take(&mut rows.open) {
+        match row.under {
+            Some(lead) => under.entry(lead).or_default().push(row),
+            None => leads.push(row),
+        }
+    }
+    rows.open = leads;
     // What waits for somebody who reads this page comes first; else the newest.
     rows.open.sort_by_key(|row| !matches!(row.stage, Stage::Waiting | Stage::Manual));
     let open = rows.open.len();
@@ -41,7 +50,13 @@ pub(crate) async fn show(State(app): State<App>) -> Result<Response, Problem> {
         section aria-labelledby="open" {
             h1 #open { "Open incidents" }
             @if rows.open.is_empty() { (all_quiet(&systems, &targets, &pending)) }
-            @else { ol.incidents { @for row in &rows.open { (incident(row, now)) } } }
+            @else {
+                ol.incidents {
+                    @for row in &rows.open {
+                        (incident(row, under.get(&row.id).map_or(&[], Vec::as_slice), now))
+                    }
+                }
+            }
         }
         @if !pending.is_empty() {
             section aria-labelledby="pending" {
@@ -109,7 +124,7 @@ fn all_quiet(systems: &[SystemView], targets: &[TargetView], pending: &[PendingV
     }
 }
 
-fn incident(row: &Row, now: TimeMs) -> Markup {
+fn incident(row: &Row, under: &[Row], now: TimeMs) -> Markup {
     let tone = stage_tone(&row.stage);
     html! {
         li.(tone.class()) #(format!("incident-{}", row.id)) {
@@ -117,7 +132,10 @@ fn incident(row: &Row, now: TimeMs) -> Markup {
                 a href=(format!("/incidents/{}", row.id)) {
                     span.number { "#" (row.id) } " " (row.alert)
                 }
-                span.on { " on " (system_name(&row.system)) }
+                @match (&row.target, row.lost_rules) {
+                    (Some(target), Some(_)) => span.on { " of " b { (target) } },
+                    _ => span.on { " on " (system_name(&row.system)) },
+                }
                 @if !row.summary.is_empty() { p.summary { (folded(&row.summary)) } }
             }
             div.stage {
@@ -125,6 +143,9 @@ fn incident(row: &Row, now: TimeMs) -> Markup {
                 @match row.signal {
                     Signal::Firing => {}
                     Signal::Blind => { " " (mark(Tone::Warn, "blind")) }
+                    Signal::Clear if row.lost_rules.is_some() => {
+                        " " (mark(Tone::Good, "answers again"))
+                    }
                     Signal::Clear => { " " (mark(Tone::Good, "alert clear")) }
                 }
             }
@@ -136,7 +157,40 @@ fn incident(row: &Row, now: TimeMs) -> Markup {
                 @if let Some(cause) = &row.likely {
                     div { dt { "likely" } dd { (cause) } }
                 }
+                @if let Some(count) = row.lost_rules {
+                    div { dt { "blind" } dd { (counted(count, "alert rule", "alert rules")) } }
+                }
                 div { dt { "waits for" } dd { (prose(&row.waits_for)) } }
+            }
+            @if !under.is_empty() { (blind_alerts(row, under, now)) }
+        }
+    }
+}
+
+/// The incidents that stand under one: folded, because they are the same outage.
+fn blind_alerts(lead: &Row, under: &[Row], now: TimeMs) -> Markup {
+    html! {
+        details.under #(format!("under-{}", lead.id)) {
+            summary {
+                (counted(under.len(), "alert that fired is", "alerts that fired are"))
+                " blind because of it"
+            }
+            ul.rows {
+                @for row in under {
+                    li {
+                        (mark(Tone::Warn, "blind"))
+                        span.what {
+                            a href=(format!("/incidents/{}", row.id)) {
+                                span.number { "#" (row.id) } " " (row.alert)
+                            }
+                            @for (_, value) in &row.telling { " " code { (folded(value)) } }
+                        }
+                        span.muted {
+                            (stage_word(&row.stage, row.ending)) ", since "
+                            (moment(row.since, now)) " · " (ago(row.since, now))
+                        }
+                    }
+                }
             }
         }
     }

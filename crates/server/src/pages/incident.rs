@@ -6,7 +6,7 @@ use paramedic_incident::{Event, Outcome, Signal, bundle, timeline};
 use paramedic_model::IncidentId;
 
 use super::{
-    MARKDOWN, Part, Shell, evidence, mitigation, refusal, response, runbook_url, system_name,
+    MARKDOWN, Part, Shell, evidence, loss, mitigation, refusal, response, runbook_url, system_name,
 };
 use crate::app::App;
 use crate::forms::incident_id;
@@ -75,6 +75,7 @@ fn page(app: &App, view: &IncidentView, problem: Option<&Problem>) -> Response {
         @if let Some(problem) = problem { (refusal(problem)) }
         (head(view, word))
         (response::notices(view))
+        (loss::blind(view))
         div.overview {
             div.lead-column {
                 (response::likely(view))
@@ -102,7 +103,10 @@ fn news(view: &IncidentView, word: &str) -> String {
 
 fn head(view: &IncidentView, word: &str) -> Markup {
     let incident = &view.incident;
+    let lost = incident.opened.lost.as_ref();
     let (tone, signal) = match incident.signal {
+        Signal::Firing if lost.is_some() => (Tone::Bad, "cannot look"),
+        Signal::Clear if lost.is_some() => (Tone::Good, "answers again"),
         Signal::Firing => (Tone::Bad, "firing"),
         Signal::Blind => (Tone::Warn, "blind: not known"),
         Signal::Clear => (Tone::Good, "clear"),
@@ -115,9 +119,10 @@ fn head(view: &IncidentView, word: &str) -> Markup {
             @let summary = summary(&incident.opened.annotations);
             @if !summary.is_empty() { p.lead { (folded(summary)) } }
             dl.inline {
+                @if let Some(lost) = lost { div { dt { "target" } dd { code { (lost.target) } } } }
                 div { dt { "system" } dd { (system_name(&incident.opened.system)) } }
                 div {
-                    dt { "alert" }
+                    dt { @if lost.is_some() { "now" } @else { "alert" } }
                     // Of a closed incident nobody watches the alert any more.
                     dd { @if incident.is_open() { (mark(tone, signal)) } @else { "closed" } }
                 }
@@ -154,7 +159,7 @@ fn fired(view: &IncidentView) -> Markup {
     let said = summary(&opened.annotations);
     html! {
         section.panel.fired aria-labelledby="fired" {
-            h2 #fired { "What fired" }
+            h2 #fired { @if opened.lost.is_some() { "What was lost" } @else { "What fired" } }
             @match &view.plot {
                 Some(plot) => (figure(plot, &marks)),
                 None => p.muted { "Its expression cannot be drawn." },
@@ -178,7 +183,7 @@ fn fired(view: &IncidentView) -> Markup {
             details #expression {
                 summary { "Expression" }
                 pre tabindex="0" { code { (opened.expr.trim()) } }
-                p { "Its value was " code { (opened.value) } " when the alert fired." }
+                p { "Its value was " code { (opened.value) } " when the incident opened." }
             }
         }
     }

@@ -3,6 +3,8 @@
 mod evidence;
 pub(crate) mod home;
 pub(crate) mod incident;
+mod intake;
+mod loss;
 mod mitigation;
 mod response;
 pub(crate) mod rules;
@@ -19,7 +21,7 @@ use paramedic_model::TimeMs;
 use crate::app::App;
 use crate::assets::{ICON, SCRIPT, STYLE};
 use crate::problem::Problem;
-use crate::view::{Sight, TargetView, open_count, system_text};
+use crate::view::{Sight, TargetView, outage_count, system_text};
 use crate::words::{Tone, ago, mark, moment};
 
 /// The content type of bundles.
@@ -112,7 +114,7 @@ impl Shell {
 /// A problem as a page.
 pub(crate) async fn problem(app: &App, problem: &Problem) -> Response {
     // Where the engine does not answer, nobody knows how many are open.
-    let open_count = app.read(|engine, _| open_count(engine)).await.unwrap_or_default();
+    let open_count = app.read(|engine, _| outage_count(engine)).await.unwrap_or_default();
     let shell = Shell {
         title: problem.title().to_owned(),
         part: Part::Elsewhere,
@@ -141,8 +143,11 @@ fn sight(sight: &Sight, now: TimeMs) -> Markup {
         @match sight {
             Sight::Seen(Some(at)) => span.muted { "read " (ago(*at, now)) },
             Sight::Seen(None) => span.muted { "read" },
-            Sight::CannotLook { since, reason } => {
+            Sight::CannotLook { since, reason, incident, .. } => {
                 "since " (moment(*since, now)) " UTC: " span.reason { (reason) }
+                @if let Some((id, alert)) = incident {
+                    " · " a href=(format!("/incidents/{id}")) { "#" (id) " " (alert) }
+                }
             }
             Sight::NotYet => span.muted { "nobody has looked since the start" },
             Sight::NothingToCollect => span.muted { "nothing is collected from it" },

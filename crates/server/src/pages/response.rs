@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use maud::{Markup, PreEscaped, html};
 use paramedic_catalog::Approval;
-use paramedic_incident::{Judgement, Outcome, Proposal, Settled, Signal, Stage, StepWork};
+use paramedic_incident::{
+    Judgement, Outcome, Proposal, Settled, Signal, Stage, StepWork, TARGET_LOST,
+};
 
-use super::form_key;
+use super::{form_key, loss};
 use crate::app::App;
 use crate::forms::{NAME_CHARS_MAX, TEXT_CHARS_MAX};
 use crate::markdown::report_html;
@@ -24,9 +26,17 @@ pub(super) fn notices(view: &IncidentView) -> Markup {
                     b { "Blind: " }
                     "since " (moment(at, view.now)) " UTC nobody can say whether the outage goes on. "
                     (reason)
+                    @if let Some((id, alert)) = &view.lead {
+                        ". That is one outage: "
+                        a href=(format!("/incidents/{id}")) { "#" (id) " " (alert) } "."
+                    }
                 }
             }
-            @if let Some((since, reason)) = view.cannot_look() {
+            (loss::notice(view))
+            // Of a loss it is said already.
+            @if let Some((since, reason)) =
+                view.cannot_look().filter(|_| incident.opened.lost.is_none())
+            {
                 p.notice.warn {
                     b { "Cannot look " } "at the system since " (moment(since, view.now)) " UTC: "
                     (reason)
@@ -53,6 +63,9 @@ pub(super) fn likely(view: &IncidentView) -> Markup {
                     @if diagnosing { p.muted { "From the diagnosis before; another one runs." } }
                 }
                 None if diagnosing => p { "Not known yet: the diagnosis runs." },
+                None if incident.causes.is_empty() && incident.opened.lost.is_some() => {
+                    p { "Not known. A runbook named " code { (TARGET_LOST) } " would be followed here." }
+                }
                 None if incident.causes.is_empty() => {
                     p { "Not known: no page names causes for this alert." }
                 }

@@ -7,12 +7,12 @@ use paramedic_rules::{Health, State as AlertState};
 use super::{Part, Shell, runbook_url, why};
 use crate::app::App;
 use crate::problem::Problem;
-use crate::view::{AlertView, GroupView, RuleView, groups, open_count, state_text};
+use crate::view::{AlertView, GroupView, RuleView, groups, outage_count, state_text};
 use crate::words::{Tone, ago, folded, mark, span};
 
 /// The rules, with what they found.
 pub(crate) async fn show(State(app): State<App>) -> Result<Response, Problem> {
-    let read = app.read(|engine, now| (now, open_count(engine), groups(engine)));
+    let read = app.read(|engine, now| (now, outage_count(engine), groups(engine)));
     let (now, open_count, groups) = read.await?;
     let shell = Shell {
         title: "Rules".to_owned(),

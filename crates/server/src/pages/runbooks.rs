@@ -6,7 +6,7 @@ use paramedic_runbook::Work;
 use super::{Part, Shell, runbook_url};
 use crate::app::App;
 use crate::problem::Problem;
-use crate::view::open_count;
+use crate::view::outage_count;
 
 /// One page in the list.
 struct Entry {
@@ -39,7 +39,7 @@ pub(crate) async fn list(State(app): State<App>) -> Result<Response, Problem> {
         entries.reverse();
         entries.sort_by(|a, b| a.title.cmp(&b.title));
         entries.dedup_by(|a, b| a.title == b.title);
-        (now, open_count(engine), entries)
+        (now, outage_count(engine), entries)
     });
     let (now, open_count, entries) = read.await?;
     let shell = shell(&app, "Runbooks", open_count, now);
@@ -85,7 +85,7 @@ pub(crate) async fn show(
             let page = page.runbook();
             (page.title.clone(), page.alerts.clone(), page.html())
         });
-        (now, open_count(engine), page)
+        (now, outage_count(engine), page)
     });
     let (now, open_count, page) = read.await?;
     let missing = || Problem::missing("there is no runbook of this title");

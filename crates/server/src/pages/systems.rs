@@ -2,16 +2,19 @@ use axum::extract::State;
 use axum::response::Response;
 use maud::html;
 
+use super::intake::{IntakeView, intake};
 use super::{Part, Shell, sight, system_mark, target_rows};
 use crate::app::App;
 use crate::problem::Problem;
-use crate::view::{open_count, other_targets, systems};
+use crate::view::{other_targets, outage_count, systems};
 
 /// The systems under care.
 pub(crate) async fn show(State(app): State<App>) -> Result<Response, Problem> {
-    let read =
-        app.read(|engine, now| (now, open_count(engine), systems(engine), other_targets(engine)));
-    let (now, open_count, systems, targets) = read.await?;
+    let read = app.read(|engine, now| {
+        let of_samples = IntakeView::of(engine);
+        (now, outage_count(engine), systems(engine), other_targets(engine), of_samples)
+    });
+    let (now, open_count, systems, targets, of_samples) = read.await?;
     let shell = Shell {
         title: "Systems".to_owned(),
         part: Part::Systems,
@@ -61,5 +64,6 @@ pub(crate) async fn show(State(app): State<App>) -> Result<Response, Problem> {
             }
         }
         (target_rows(&targets, now))
+        (intake(&of_samples))
     }))
 }

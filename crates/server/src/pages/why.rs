@@ -10,7 +10,7 @@ use super::{Part, Shell, segment};
 use crate::app::App;
 use crate::problem::Problem;
 use crate::prometheus::parse_time;
-use crate::view::{RuleWhy, WhyView, open_count};
+use crate::view::{RuleWhy, WhyView, outage_count};
 use crate::words::{Tone, folded, mark, moment, span};
 
 /// What may stand behind the address.
@@ -41,7 +41,7 @@ pub(crate) async fn show(
 ) -> Result<Response, Problem> {
     let at = at.parse()?;
     let view = WhyView::new(&app, &alert, at).await?;
-    let (now, open_count) = app.read(|engine, now| (now, open_count(engine))).await?;
+    let (now, open_count) = app.read(|engine, now| (now, outage_count(engine))).await?;
     let shell = Shell {
         title: format!("Why {alert}"),
         part: Part::Rules,

@@ -7,7 +7,7 @@ use paramedic_incident::{
 use paramedic_model::{IncidentId, Labels, TimeMs};
 use paramedic_runbook::{Manual, Phase, Step, Work};
 
-use super::{Row, Sight, SystemView, newest, open_count, systems};
+use super::{Row, Sight, SystemView, newest, outage_count, systems};
 
 /// How much of the time before the alert a plot shows at least.
 const PLOT_BEFORE_MIN: Duration = Duration::from_secs(5 * 60);
@@ -23,6 +23,12 @@ pub(crate) struct IncidentView {
     pub page: Option<PageView>,
     pub plot: Option<Plot>,
     pub system: Option<SystemView>,
+    /// Why its target cannot be looked at at present, where it is of a loss.
+    pub loss_reason: Option<String>,
+    /// The incident of the lost target that its alert is blind on, by number and alert.
+    pub lead: Option<(IncidentId, String)>,
+    /// The incidents of alerts that are or were blind because of its target.
+    pub members: Vec<Member>,
     /// What a bundle says of versions.
     pub versions: Vec<(String, String)>,
 }
@@ -34,11 +40,20 @@ impl IncidentView {
         let all = systems(engine).into_iter();
         Some(Self {
             now,
-            open_count: open_count(engine),
+            open_count: outage_count(engine),
             row: Row::new(engine, incident),
             page: engine.page_of(incident).map(PageView::new),
             plot: plot(engine, incident, now),
             system: all.into_iter().find(|system| Some(system.name.as_str()) == name),
+            loss_reason: incident
+                .opened
+                .lost
+                .as_ref()
+                .and_then(|lost| engine.failure(&lost.target).map(|(_, reason)| reason.clone())),
+            lead: incident.under.and_then(|lead| {
+                engine.incident(lead).map(|lead| (lead.id, lead.opened.alert.clone()))
+            }),
+            members: engine.incidents().filter_map(|one| Member::new(one, id)).collect(),
             versions: engine.versions().to_vec(),
             incident: incident.clone(),
         })
@@ -141,7 +156,7 @@ impl IncidentView {
     /// Whether the system itself cannot be seen now.
     pub fn cannot_look(&self) -> Option<(TimeMs, &str)> {
         match &self.system.as_ref()?.sight {
-            Sight::CannotLook { since, reason } => Some((*since, reason)),
+            Sight::CannotLook { since, reason, .. } => Some((*since, reason)),
             Sight::Seen(_) | Sight::NotYet | Sight::NothingToCollect => None,
         }
     }
@@ -153,6 +168,35 @@ impl IncidentView {
         };
         let looked = self.incident.looked.iter();
         looked.filter(|(id, _)| !known(id)).map(|(id, looked)| (id.as_str(), looked)).collect()
+    }
+}
+
+/// An incident whose alert is or was blind because of the target that another one is about.
+pub(crate) struct Member {
+    pub id: IncidentId,
+    pub alert: String,
+    pub labels: String,
+    /// Since when it is not known whether the alert fires.
+    pub blind_since: TimeMs,
+    /// Whether that is so still.
+    pub is_blind: bool,
+}
+
+impl Member {
+    /// `incident`, where it stood under `lead` once.
+    fn new(incident: &Incident, lead: IncidentId) -> Option<Self> {
+        let joined = |(_, event): &(TimeMs, Event)| matches!(event, Event::Joined { lead: to, .. } if IncidentId(*to) == lead);
+        let place = incident.events.iter().position(joined)?;
+        let mut before = incident.events[..place].iter().rev();
+        let blind = before.find(|(_, event)| matches!(event, Event::Blind { .. }))?;
+        let labels: Labels = incident.opened.labels.iter().collect();
+        Some(Self {
+            id: incident.id,
+            alert: incident.opened.alert.clone(),
+            labels: labels.without(&["alertname"]).to_string(),
+            blind_since: blind.0,
+            is_blind: incident.is_open() && incident.under == Some(lead),
+        })
     }
 }
 

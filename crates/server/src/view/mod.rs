@@ -12,7 +12,7 @@ use paramedic_incident::{Ending, Event, Incident, Settled, Signal, Stage, System
 use paramedic_model::{IncidentId, TimeMs};
 use paramedic_rules::{Health, Rule, State};
 
-pub(crate) use incident::{IncidentView, StepView, StepWork};
+pub(crate) use incident::{IncidentView, Member, StepView, StepWork};
 pub(crate) use systems::{Sight, SystemView, TargetView, other_targets, systems};
 pub(crate) use why::{RuleWhy, WhyView};
 
@@ -23,9 +23,21 @@ pub(crate) const CLOSED_SHOWN: usize = 20;
 /// How many closed incidents the API lists.
 pub(crate) const CLOSED_LISTED: usize = 500;
 
-/// How many incidents are open; every page says it.
+/// How many incidents are open.
 pub(crate) fn open_count(engine: &Engine) -> usize {
     engine.incidents().filter(|incident| incident.is_open()).count()
+}
+
+/// How many outages are open: the incidents but those that stand under another one. Every page says it.
+pub(crate) fn outage_count(engine: &Engine) -> usize {
+    let open = engine.incidents().filter(|incident| incident.is_open());
+    open.filter(|incident| lead(engine, incident).is_none()).count()
+}
+
+/// The open incident under which one stands: of the loss of the target that its alert is blind on.
+pub(crate) fn lead<'a>(engine: &'a Engine, incident: &Incident) -> Option<&'a Incident> {
+    let lead = engine.incident(incident.under?)?;
+    (incident.is_open() && lead.is_open()).then_some(lead)
 }
 
 /// One incident in a list.
@@ -36,6 +48,12 @@ pub(crate) struct Row {
     /// The labels that tell it from the other listed incidents of the same alert.
     pub telling: Vec<(String, String)>,
     pub system: SystemChoice,
+    /// The target that is lost, or that the alert is blind on.
+    pub target: Option<String>,
+    /// How many alert rules are blind, where it is of the loss of a target.
+    pub lost_rules: Option<usize>,
+    /// The open incident under which it stands.
+    pub under: Option<IncidentId>,
     pub stage: Stage,
     pub signal: Signal,
     pub since: TimeMs,
@@ -52,12 +70,16 @@ pub(crate) struct Row {
 impl Row {
     pub fn new(engine: &Engine, incident: &Incident) -> Self {
         let closed = !incident.is_open();
+        let lost = incident.opened.lost.as_ref();
         Self {
             id: incident.id,
             alert: incident.opened.alert.clone(),
             summary: summary(&incident.opened.annotations).to_owned(),
             telling: Vec::new(),
             system: incident.opened.system.clone(),
+            target: lost.map(|lost| lost.target.clone()).or_else(|| incident.blind_on.clone()),
+            lost_rules: lost.map(|lost| lost.rule_count),
+            under: lead(engine, incident).map(|lead| lead.id),
             stage: incident.stage.clone(),
             signal: incident.signal,
             since: incident.since(),

@@ -5,6 +5,8 @@ use paramedic_incident::Incident;
 use paramedic_model::{IncidentId, SystemName, TimeMs, is_stale};
 use paramedic_promql::{Family, Source};
 
+use super::lead;
+
 /// Whether a system can be seen. Only [`Sight::Seen`] may render as well.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Sight {
@@ -16,6 +18,10 @@ pub(crate) enum Sight {
         since: TimeMs,
         /// Why.
         reason: String,
+        /// When it last answered, where that is known.
+        seen_at: Option<TimeMs>,
+        /// The open incident that is about it, by number and alert.
+        incident: Option<(IncidentId, String)>,
     },
     /// Nobody has looked since the start.
     NotYet,
@@ -51,7 +57,7 @@ pub(crate) struct SystemView {
     /// The kind of its host, where one is configured.
     pub host: Option<&'static str>,
     pub sight: Sight,
-    /// Its open incidents.
+    /// Its open incidents, but those that stand under another one.
     pub open: Vec<(IncidentId, String)>,
 }
 
@@ -62,7 +68,9 @@ impl SystemView {
         newest_up: &BTreeMap<(String, String), TimeMs>,
     ) -> Self {
         let on_it = |incident: &&Incident| {
-            incident.is_open() && incident.opened.system.name() == Some(system.name.as_str())
+            incident.is_open()
+                && incident.opened.system.name() == Some(system.name.as_str())
+                && lead(engine, incident).is_none()
         };
         let open = engine.incidents().filter(on_it);
         Self {
@@ -135,7 +143,12 @@ fn sight_of(
         return Sight::NothingToCollect;
     }
     match engine.failure(target) {
-        Some((since, reason)) => Sight::CannotLook { since: *since, reason: reason.clone() },
+        Some((since, reason)) => Sight::CannotLook {
+            since: *since,
+            reason: reason.clone(),
+            seen_at: engine.seen_at(target),
+            incident: engine.loss_of(target).map(|one| (one.id, one.opened.alert.clone())),
+        },
         None if !engine.was_collected(target) => Sight::NotYet,
         None => Sight::Seen(newest_up.get(&labels).copied()),
     }

@@ -3,7 +3,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use paramedic_engine::{Alertmanager, Sending, WhenBlind};
+use paramedic_engine::{Alertmanager, AlertmanagerSet, Sending, WhenBlind};
 use paramedic_integration::{
     Address, Environment, HttpClient, OsProcesses, ScaledClock, TcpTransport, TlsSettings, TlsTrust,
 };
@@ -85,7 +85,8 @@ fn sending_in(to: &Address, environment: &Environment) -> Sending {
     let tls = TlsSettings::new("tls", &TlsTrust::Anyone).expect("never used");
     let url = format!("http://{to}");
     let client = HttpClient::new("url", &url, tls, None, environment).expect("a client");
-    let alertmanagers = vec![Alertmanager { client, relabel: Vec::new() }];
+    let active = vec![Alertmanager { client, relabel: Vec::new() }];
+    let alertmanagers = vec![AlertmanagerSet { active, dropped: Vec::new() }];
     Sending { alertmanagers, ..Sending::default() }
 }
 
@@ -292,11 +293,32 @@ impl paramedic_integration::Transport for Recorder {
 }
 
 impl Recorder {
-    /// Whether the last word on the alert is that it fires, at `now`.
-    fn says_firing(&self, now: paramedic_model::TimeMs) -> bool {
+    /// What was heard of each alert: how often it began or ended for whoever is notified, and whether
+    /// the last word is that it fires, at `now`.
+    fn heard(&self, now: paramedic_model::TimeMs) -> Vec<String> {
         let heard = self.0.lock().expect("nobody panics with it");
-        let ends_at = heard.last().expect("something was heard")["endsAt"].clone();
-        ends_at.as_str().expect("a moment") > now.to_string().as_str()
+        let mut alerts = std::collections::BTreeMap::<_, (usize, String, String)>::new();
+        for word in heard.iter() {
+            let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+            let name = text(&word["labels"]["alertname"]);
+            let (starts_at, ends_at) = (text(&word["startsAt"]), text(&word["endsAt"]));
+            let (begun, last, until) = alerts.entry(name).or_default();
+            *begun += usize::from(*last != starts_at);
+            (*last, *until) = (starts_at, ends_at);
+        }
+        let now = now.to_string();
+        let line = |(name, (begun, _, until)): (&String, &(usize, String, String))| {
+            format!("{name} begun {begun}, {}", if *until > now { "fires" } else { "is over" })
+        };
+        alerts.iter().map(line).collect()
+    }
+
+    /// The link in the last word on an alert.
+    fn link(&self, alert: &str) -> String {
+        let heard = self.0.lock().expect("nobody panics with it");
+        let mut words = heard.iter().rev();
+        let last = words.find(|word| word["labels"]["alertname"] == alert);
+        last.expect("it was heard of")["generatorURL"].as_str().unwrap_or_default().to_owned()
     }
 }
 
@@ -313,7 +335,7 @@ async fn lost(when_blind: WhenBlind) -> (World, Recorder) {
     let sending = Sending { when_blind, ..sending_in(&Address::new("am", 9093), &environment) };
     let world = World::virtual_with(clock, sending).await;
     world.break_as(Some("crashed")).await;
-    assert!(recorder.says_firing(world.clock.now()));
+    assert_eq!(recorder.heard(world.clock.now()), ["ThingDown begun 1, fires"]);
     world.thing().reachable = false;
     world.pass(3600).await;
     (world, recorder)
@@ -323,15 +345,22 @@ async fn lost(when_blind: WhenBlind) -> (World, Recorder) {
 fn an_alert_whose_samples_vanished_goes_on_until_somebody_knows_better() {
     crate::world::run(async {
         let (world, recorder) = lost(WhenBlind::Hold).await;
-        assert!(recorder.says_firing(world.clock.now()));
-        assert_eq!(incidents(&world).await, ["ThingDown Blind"]);
+        // The alert goes on as it was, so nobody is notified of it; of the target somebody is, once.
+        let firing = ["TargetLost begun 1, fires", "ThingDown begun 1, fires"];
+        assert_eq!(recorder.heard(world.clock.now()), firing);
+        assert_eq!(
+            recorder.link("TargetLost"),
+            format!("http://{}/incidents/2", crate::world::HOST)
+        );
+        assert_eq!(incidents(&world).await, ["ThingDown Blind", "TargetLost Firing"]);
         {
             let mut thing = world.thing();
             (thing.up, thing.reachable) = (1.0, true);
         }
         world.pass(60).await;
-        assert!(!recorder.says_firing(world.clock.now()));
-        assert_eq!(incidents(&world).await, ["ThingDown Clear"]);
+        let over = ["TargetLost begun 1, is over", "ThingDown begun 1, is over"];
+        assert_eq!(recorder.heard(world.clock.now()), over);
+        assert_eq!(incidents(&world).await, ["ThingDown Clear", "TargetLost Clear"]);
     });
 }
 
@@ -339,8 +368,8 @@ fn an_alert_whose_samples_vanished_goes_on_until_somebody_knows_better() {
 fn it_is_over_as_from_prometheus_where_that_is_wanted() {
     crate::world::run(async {
         let (world, recorder) = lost(WhenBlind::Resolve).await;
-        assert!(!recorder.says_firing(world.clock.now()));
-        assert_eq!(incidents(&world).await, ["ThingDown Blind"]);
+        assert_eq!(recorder.heard(world.clock.now()), ["ThingDown begun 1, is over"]);
+        assert_eq!(incidents(&world).await, ["ThingDown Blind", "TargetLost Firing"]);
     });
 }
 

@@ -15,25 +15,27 @@ fn incidents_as_programs_read_them() {
         check(
             &world.client.api("incidents").await.json(),
             expect![[r#"
-            {
-              "incidents": [
                 {
-                  "id": 1,
-                  "alert": "ThingDown",
-                  "stage": "waiting for approval",
-                  "system": "thing-1",
-                  "summary": "t1 is down",
-                  "since": "2026-11-21T02:22:00.000Z",
-                  "opened_at": "2026-11-21T02:23:00.000Z",
-                  "open": true,
-                  "likely": "It crashed",
-                  "waits_for": "approval by a person",
-                  "signal": "firing",
-                  "ending": null
-                }
-              ],
-              "left_off": 0
-            }"#]],
+                  "incidents": [
+                    {
+                      "id": 1,
+                      "alert": "ThingDown",
+                      "stage": "waiting for approval",
+                      "system": "thing-1",
+                      "summary": "t1 is down",
+                      "since": "2026-11-21T02:22:00.000Z",
+                      "opened_at": "2026-11-21T02:23:00.000Z",
+                      "open": true,
+                      "likely": "It crashed",
+                      "waits_for": "approval by a person",
+                      "signal": "firing",
+                      "ending": null,
+                      "target": null,
+                      "under": null
+                    }
+                  ],
+                  "left_off": 0
+                }"#]],
         );
         check(
             &world.client.api("incidents/1").await.json(),
@@ -51,6 +53,8 @@ fn incidents_as_programs_read_them() {
                   "waits_for": "approval by a person",
                   "signal": "firing",
                   "ending": null,
+                  "target": null,
+                  "under": null,
                   "labels": {
                     "alertname": "ThingDown",
                     "instance": "thing:1",
@@ -65,6 +69,8 @@ fn incidents_as_programs_read_them() {
                   "expr": "thing_up == 0",
                   "value": "0",
                   "blind": null,
+                  "lost": null,
+                  "members": [],
                   "outside": null,
                   "runbook": "ThingDown",
                   "round": 1,
@@ -175,6 +181,7 @@ fn systems_and_status() {
                       "since": null,
                       "reason": null,
                       "last_seen": "2026-11-21T02:22:15.000Z",
+                      "incident": null,
                       "contact": "Thea <thea@example.com>",
                       "incidents": []
                     }
@@ -185,7 +192,8 @@ fn systems_and_status() {
                       "state": "seen",
                       "since": null,
                       "reason": null,
-                      "last_seen": "2026-11-21T02:22:15.000Z"
+                      "last_seen": "2026-11-21T02:22:15.000Z",
+                      "incident": null
                     }
                   ]
                 }"#]],
@@ -205,7 +213,8 @@ fn systems_and_status() {
                       "state": "cannot-look",
                       "since": "2026-11-21T02:22:30.000Z",
                       "reason": "connect to thing:1: connection refused",
-                      "last_seen": null,
+                      "last_seen": "2026-11-21T02:22:15.000Z",
+                      "incident": null,
                       "contact": "Thea <thea@example.com>",
                       "incidents": []
                     }
@@ -216,7 +225,8 @@ fn systems_and_status() {
                       "state": "cannot-look",
                       "since": "2026-11-21T02:22:30.000Z",
                       "reason": "the network is gone",
-                      "last_seen": null
+                      "last_seen": "2026-11-21T02:22:15.000Z",
+                      "incident": null
                     }
                   ]
                 }"#]],
@@ -229,6 +239,7 @@ fn systems_and_status() {
                   "version": 8,
                   "lab": false,
                   "open_incidents": 0,
+                  "open_outages": 0,
                   "pending_alerts": 0,
                   "systems": 1,
                   "systems_cannot_look": 1,

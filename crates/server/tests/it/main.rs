@@ -21,6 +21,9 @@ mod metrics;
 /// Every page, also of what is not there, and the page of an incident in every stage.
 mod pages;
 
+/// A target that is lost, as pages, API and metrics show it.
+mod lost;
+
 /// The server on a real socket.
 mod sockets;
 

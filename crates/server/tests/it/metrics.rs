@@ -45,9 +45,14 @@ fn rounds_and_samples_are_counted() {
         prometheus_target_scrapes_sample_out_of_order_total 0
         prometheus_target_scrapes_sample_out_of_bounds_total 0
         paramedic_samples_over_limit_total 0
+        paramedic_samples_unlogged_total 0
+        paramedic_samples_log_failing 0
+        paramedic_targets_refused 0
         paramedic_targets 2
         paramedic_targets_failing 0
         paramedic_incidents_open 0
+        paramedic_incidents_blind 0
+        paramedic_targets_lost 0
         prometheus_build_info{revision="paramedic-0.0.0",version="3.0.0"} 1
         paramedic_build_info{version="0.0.0"} 1
         prometheus_config_last_reload_success_timestamp_seconds 1795227720

@@ -1,0 +1,84 @@
+//! What the loss of a target takes with it, on the page of the incident that leads.
+
+use maud::{Markup, html};
+use paramedic_incident::Signal;
+use paramedic_model::TimeMs;
+
+use crate::view::{IncidentView, Member};
+use crate::words::{Tone, ago, counted, folded, mark, moment};
+
+/// Since when and why the target cannot be looked at.
+pub(super) fn notice(view: &IncidentView) -> Markup {
+    let incident = &view.incident;
+    let lost = incident.opened.lost.as_ref().filter(|_| incident.signal != Signal::Clear);
+    html! {
+        @if let Some(lost) = lost {
+            p.notice.warn {
+                b { "Lost: " } "since " (moment(incident.since(), view.now)) " UTC "
+                code { (lost.target) } " cannot be looked at. "
+                (folded(view.loss_reason.as_deref().unwrap_or(&lost.reason))) ". "
+                @match lost.seen_at_ms.map(TimeMs) {
+                    Some(at) => {
+                        "It last answered at " (moment(at, view.now)) " UTC, "
+                        (ago(at, view.now)) "."
+                    }
+                    None => "It is not known when it last answered.",
+                }
+            }
+        }
+    }
+}
+
+/// The alerts and rules that are blind because of the target that this incident is about.
+pub(super) fn blind(view: &IncidentView) -> Markup {
+    let lost = view.incident.opened.lost.as_ref();
+    let members = &view.members;
+    html! {
+        @if lost.is_some() || !members.is_empty() {
+            section aria-labelledby="blind" {
+                h2 #blind { "Blind because of it" }
+                @if members.is_empty() {
+                    p { "No alert that had fired." }
+                } @else {
+                    p.muted {
+                        "These fired before. Nobody has seen them end, so their incidents stay open, "
+                        "and whoever was told of them is not told that they are over."
+                    }
+                    ul.rows { @for member in members { (row(member, view.now)) } }
+                }
+                @if let Some(lost) = lost {
+                    details #rules {
+                        summary {
+                            (counted(lost.rule_count, "alert rule reads", "alert rules read"))
+                            " its samples and cannot speak"
+                        }
+                        ul.labels {
+                            @for rule in &lost.rules { li { code { (folded(rule)) } } }
+                            @if lost.rule_count > lost.rules.len() {
+                                li { "and " (lost.rule_count - lost.rules.len()) " more" }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn row(member: &Member, now: TimeMs) -> Markup {
+    html! {
+        li {
+            @if member.is_blind { (mark(Tone::Warn, "blind")) }
+            @else { (mark(Tone::Calm, "known again")) }
+            span.what {
+                a href=(format!("/incidents/{}", member.id)) {
+                    span.number { "#" (member.id) } " " (member.alert)
+                }
+            }
+            span.note {
+                span.muted { "since " (moment(member.blind_since, now)) " UTC " }
+                code.labels { (folded(&member.labels)) }
+            }
+        }
+    }
+}
