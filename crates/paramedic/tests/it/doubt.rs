@@ -149,7 +149,7 @@ fn a_series_that_is_removed_is_no_recovery_either() {
                 0s    opened about opnsense-1
                 0s    diagnosed nothing
                 0s    handed over to the person at the keyboard: the diagnosis is inconclusive: no cause is supported
-                10s   direct read: app.test:9100 was read at 2026-11-21T02:23:30.000Z and no longer has app_up: what the alert was about was removed or disabled, which is not a recovery
+                10s   direct read: app.test:9100 was read at 2026-11-21T02:23:33.122Z and no longer has app_up: what the alert was about was removed or disabled, which is not a recovery
                 10s   closed: removed
             "#]],
         );
@@ -178,7 +178,7 @@ fn what_an_action_removes_for_a_moment_is_waited_for() {
                 0s    guards pass
                 0s    intended restart, attempt 1
                 6s    done
-                6s    blind: app.test:9100 was read at 2026-11-21T02:23:26.000Z and no longer has app_up: what the alert was about was removed or disabled, which is not a recovery
+                6s    blind: app.test:9100 was read at 2026-11-21T02:23:29.122Z and no longer has app_up: what the alert was about was removed or disabled, which is not a recovery
                 40s   clear
                 40s   verified
                 40s   watching for 120 s
@@ -452,11 +452,11 @@ fn a_watch_that_ends_while_nobody_runs_is_judged_by_a_look() {
                 0s    handed over to the person at the keyboard: the diagnosis is inconclusive: no cause is supported
                 10s   clear
                 10s   watching for 120 s
-                610s  watching for 120 s
-                660s  fires again
-                660s  round 2: the alert fires again
-                660s  diagnosed nothing
-                660s  handed over to the person at the keyboard: the diagnosis is inconclusive: no cause is supported
+                613.1s watching for 120 s
+                663.1s fires again
+                663.1s round 2: the alert fires again
+                663.1s diagnosed nothing
+                663.1s handed over to the person at the keyboard: the diagnosis is inconclusive: no cause is supported
             "#]],
         );
     });

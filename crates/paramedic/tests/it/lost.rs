@@ -278,11 +278,11 @@ fn an_alert_that_watches_later_takes_over() {
         check(
             &server.incident(2).await,
             expect![[r#"
-            0s    opened about None
-            0s    diagnosed nothing
-            0s    handed over to whoever is on call: app/app.test:9100 cannot be looked at: connect to http://app.test:9100/metrics: connection closed before message completed; no runbook serves `TargetLost`
-            202.2s closed: taken over by an alert
-        "#]],
+                0s    opened about None
+                0s    diagnosed nothing
+                0s    handed over to whoever is on call: app/app.test:9100 cannot be looked at: connect to http://app.test:9100/metrics: connection closed before message completed; no runbook serves `TargetLost`
+                201.2s closed: taken over by an alert
+            "#]],
         );
     });
 }

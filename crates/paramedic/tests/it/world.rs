@@ -17,6 +17,7 @@ use paramedic_journal::{Journal, MemoryJournal};
 use paramedic_model::{Clock, IncidentId, Redactor, TimeMs};
 use paramedic_rules::RuleFile;
 use paramedic_runbook::Runbook;
+use paramedic_scrape::Discovery;
 use paramedic_testkit::{MemoryNetwork, NoProcesses, VIRTUAL_EPOCH};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::JoinHandle;
@@ -144,8 +145,14 @@ impl World {
         };
         let journal: Box<dyn Journal> = Box::new(self.journal.clone());
         let setup = assembly::setup(&self.config, loaded, &environment, journal);
-        let (handle, running) =
-            Engine::start(setup.expect("the systems open")).expect("the journal can be read");
+        let mut setup = setup.expect("the systems open");
+        // Collected at moments that do not depend on the name of this machine.
+        setup.targets.retain(|target| target.discovered.is_none());
+        for job in &self.config.jobs {
+            let mut discovery = Discovery::new(job.clone(), environment.clone(), 0);
+            setup.targets.extend(discovery.at_once().targets);
+        }
+        let (handle, running) = Engine::start(setup).expect("the journal can be read");
         Server { handle, task: tokio::spawn(running), clock: self.clock.clone() }
     }
 }
