@@ -149,7 +149,7 @@ impl Alerts {
                 external_url: &self.external_url,
             };
             let (began, previous) = (Instant::now(), group.evaluated_at());
-            let round = group.evaluate(&mut Rows(window), at, &context);
+            let round = group.evaluate(&mut Rows { window, began }, at, &context);
             self.vitals.count(group, previous, &round, began.elapsed());
             for (rule, reason) in &round.failures {
                 let name = group.rules()[*rule].rule().name();
@@ -179,7 +179,7 @@ impl Alerts {
         };
         self.ending.retain_mut(|group| match group.due(now) {
             Some(at) => {
-                group.evaluate(&mut Rows(window), at, &context);
+                group.evaluate(&mut Rows { window, began: Instant::now() }, at, &context);
                 false
             }
             None => true,
@@ -301,16 +301,19 @@ impl Store for Untouched<'_> {
     }
 }
 
-/// The window as rules read and write it.
-struct Rows<'a>(&'a mut Window);
+/// The window as rules read and write it, and when their round began.
+struct Rows<'a> {
+    window: &'a mut Window,
+    began: Instant,
+}
 
 impl Store for Rows<'_> {
     fn source(&self) -> &dyn Source {
-        self.0
+        self.window
     }
 
     fn append(&mut self, at: TimeMs, series: &[Series]) -> Result<(), String> {
-        let Commit { rejected, unlogged, .. } = self.0.append(at, series);
+        let Commit { rejected, unlogged, .. } = self.window.append(at, series);
         if let Some(error) = unlogged {
             tracing::error!("{error}");
         }
@@ -324,12 +327,16 @@ impl Store for Rows<'_> {
     ) -> Result<(), String> {
         let mut all = Commit::default();
         for (labels, histogram) in series {
-            all.merge(self.0.append_histograms(labels, &[(at, histogram.clone())]));
+            all.merge(self.window.append_histograms(labels, &[(at, histogram.clone())]));
         }
         let Commit { rejected, unlogged, .. } = all;
         if let Some(error) = unlogged {
             tracing::error!("{error}");
         }
         if rejected.total() == 0 { Ok(()) } else { Err(rejected.to_string()) }
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.began.elapsed()
     }
 }

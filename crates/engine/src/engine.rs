@@ -376,7 +376,7 @@ impl Engine {
             active_at_ms: fired.active_at.0,
             system,
             runbook: page.map(|page| page.title().to_owned()),
-            origins: fired.origins.iter().take(ORIGINS_MAX).map(texts).collect(),
+            origins: fired.origins.iter().map(texts).collect(),
             outside: None,
             lost: None,
         };
@@ -732,9 +732,6 @@ impl Engine {
         &self.versions
     }
 }
-
-/// How many series an incident remembers that its alert came from.
-const ORIGINS_MAX: usize = 64;
 
 fn as_labels(pairs: &BTreeMap<String, String>) -> Labels {
     pairs.iter().collect()

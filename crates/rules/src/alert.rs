@@ -26,8 +26,8 @@ pub struct Alert {
     /// When it was last sent to Alertmanagers.
     pub last_sent: Option<TimeMs>,
     /// Provenance: the label sets of the series that it came from when it was last present, metric
-    /// names included. Of more than 64 the first ones, and one of each target (`job` and `instance`)
-    /// that is not among these.
+    /// names included. Of more than 64 the first ones, and of each metric one of each target (`job`
+    /// and `instance`) that is not among these: what vanishes is never only in what was left out.
     pub origins: Vec<Labels>,
 }
 
@@ -218,18 +218,18 @@ fn find(
         .collect()
 }
 
-/// Of how many series an alert tells, where one of each target is among these. An alert on a count of
+/// Of how many series an alert tells, where one of each metric and target is among these. An alert on a count of
 /// all series comes from every one of them, and would be told of anew in each round.
 const ORIGINS_MAX: usize = 64;
 
 /// The label sets of the rows that a result came from, as [`Alert::origins`] has them.
 fn labels_of(origins: &Origins, source: &dyn Source) -> Vec<Labels> {
     let rows = origins.rows();
-    let (mut labels, mut targets) = (Vec::new(), HashSet::new());
+    let mut labels = Vec::new();
     for of_family in rows.chunk_by(|a, b| a.family == b.family) {
         let family = source.family(of_family[0].family);
         let columns = ["job", "instance"].map(|label| family.column(label));
-        let mut last = None;
+        let (mut last, mut targets) = (None, HashSet::new());
         for row in of_family {
             let target = columns.map(|column| column.and_then(|column| column.symbol(row.row)));
             // Rows of one target stand together.

@@ -40,6 +40,12 @@ pub trait Store {
         let _ = (at, series);
         Err("native histograms that rules yield are not kept here".to_owned())
     }
+
+    /// What a stopwatch shows that never goes back, to tell how long rules took: no decision reads it.
+    /// Always zero in a store that measures nothing.
+    fn elapsed(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// What is the same for all evaluations of a configuration.
@@ -99,6 +105,7 @@ pub struct RuleState {
     health: Health,
     warnings: Vec<String>,
     evaluated_at: Option<TimeMs>,
+    took: Duration,
 }
 
 impl RuleState {
@@ -111,6 +118,7 @@ impl RuleState {
             health: Health::Unknown,
             warnings: Vec::new(),
             evaluated_at: None,
+            took: Duration::ZERO,
         }
     }
 
@@ -137,6 +145,11 @@ impl RuleState {
     /// When it was last evaluated.
     pub fn evaluated_at(&self) -> Option<TimeMs> {
         self.evaluated_at
+    }
+
+    /// How long its last evaluation took, by the store's [stopwatch](Store::elapsed).
+    pub fn took(&self) -> Duration {
+        self.took
     }
 }
 
@@ -285,7 +298,9 @@ impl Group {
             let mut events = Vec::new();
             let (limit, has_address) = (self.limit, self.has_address);
             let moment = Moment { at, sample_at, position: i, limit, has_address };
+            let began = store.elapsed();
             let outcome = state.evaluate(store, moment, context, &mut self.selectors, &mut events);
+            state.took = store.elapsed().saturating_sub(began);
             round.events.append(&mut events);
             state.evaluated_at = Some(at);
             match outcome {

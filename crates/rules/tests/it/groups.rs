@@ -1,8 +1,12 @@
-use expect_test::{Expect, expect};
-use paramedic_model::Labels;
-use paramedic_rules::Health;
+use std::cell::Cell;
+use std::time::Duration;
 
-use crate::support::{Drive, group, seconds};
+use expect_test::{Expect, expect};
+use paramedic_model::{Labels, Series, TimeMs};
+use paramedic_promql::{EvalOptions, Source};
+use paramedic_rules::{Context, Health, Store};
+
+use crate::support::{Drive, Window, group, seconds};
 
 /// One group with these rules, in flow style.
 fn with_rules(rules: &str) -> Drive {
@@ -54,6 +58,49 @@ fn of_very_many_series_an_alert_knows_some_and_one_of_each_target() {
     let known: Vec<_> = alert.origins.iter().map(|origin| origin.value("n")).collect();
     assert_eq!((known.len(), known[0], known[63]), (66, "000", "063"));
     assert_eq!(known[64..], ["100", "200"]);
+}
+
+#[test]
+fn no_metric_is_left_out_of_very_many_series() {
+    let mut drive = with_rules("{alert: Many, expr: count(up) > 1 and on () switch == 1}");
+    let series = |at: usize| format!("up{{instance=\"i1\",n=\"{at:03}\"}} 1\n");
+    drive.run(&((0..300).map(series).collect::<String>() + "switch{instance=\"i1\"} 1\n"));
+    let alert = drive.group.rules()[0].alerts().next().expect("firing");
+    let names = alert.origins.iter().filter_map(Labels::metric_name);
+    assert_eq!(names.filter(|name| *name == "switch").count(), 1);
+    assert_eq!(alert.origins.len(), 65);
+}
+
+#[test]
+fn a_rule_tells_how_long_it_took() {
+    /// Every look at the stopwatch is a second later than the last one.
+    struct Slow(Window, Cell<u64>);
+
+    impl Store for Slow {
+        fn source(&self) -> &dyn Source {
+            &self.0
+        }
+
+        fn append(&mut self, at: TimeMs, series: &[Series]) -> Result<(), String> {
+            self.0.append(at, series)
+        }
+
+        fn elapsed(&self) -> Duration {
+            self.1.set(self.1.get() + 1);
+            Duration::from_secs(self.1.get())
+        }
+    }
+
+    let mut group =
+        group("groups: [{name: g, rules: [{record: a, expr: up}, {alert: B, expr: a}]}]");
+    let options = EvalOptions::default();
+    let external_labels = Labels::empty();
+    let context =
+        Context { options: &options, external_labels: &external_labels, external_url: "" };
+    assert_eq!(group.rules()[0].took(), Duration::ZERO);
+    let mut store = Slow(Window::new(), Cell::new(0));
+    group.evaluate(&mut store, seconds(0), &context);
+    assert!(group.rules().iter().all(|state| state.took() == Duration::from_secs(1)));
 }
 
 #[test]
@@ -299,7 +346,7 @@ fn a_group_on_data_is_due_when_its_data_changed_and_when_a_wait_ends() {
     assert!(drive.group.next_due() > seconds(130));
     drive.group.changed(["other"], start);
     assert_eq!(drive.group.due(start), None);
-    drive.window.put(start, &paramedic_model::Series::new("up", [], 0.0));
+    drive.window.put(start, &Series::new("up", [], 0.0));
     drive.group.changed(["up"], start);
     assert_eq!(drive.group.due(start), Some(start));
     drive.evaluate(start);

@@ -246,7 +246,9 @@ fn outcome(out: &mut String, state: &RuleState) {
         field(out, ",", "lastError", error);
     }
     let at = moment(state.evaluated_at());
-    let _ = write!(out, r#","evaluationTime":0,"lastEvaluation":"{at}""#);
+    out.push_str(r#","evaluationTime":"#);
+    json::number(out, state.took().as_secs_f64());
+    let _ = write!(out, r#","lastEvaluation":"{at}""#);
 }
 
 fn active(state: &RuleState) -> impl Iterator<Item = &Alert> {
