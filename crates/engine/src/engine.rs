@@ -233,9 +233,7 @@ impl Engine {
         for target in self.targets.values().cloned().collect::<Vec<_>>() {
             self.collect(target);
         }
-        for delivery in self.outbox.deliveries(&self.clock) {
-            self.workers.spawn(delivery);
-        }
+        self.outbox.lines.start(&self.clock, &mut self.workers);
         self.turn(None)?;
         loop {
             let now = self.clock.now();
@@ -247,6 +245,7 @@ impl Engine {
                     Some(input) => Some(input),
                     None => {
                         self.close();
+                        self.outbox.drain().await;
                         return Ok(());
                     }
                 },
@@ -293,6 +292,7 @@ impl Engine {
                 }
             }
             Some(Input::Discovered(pool)) => self.take_pool(pool, now),
+            Some(Input::Alertmanagers(set, found)) => self.take_alertmanagers(set, found),
             Some(Input::Ended(target, at)) => self.end(&target, at, now),
             Some(Input::Described(metadata)) => self.yields.describe(metadata, now),
             Some(Input::Written(series, reply)) => {

@@ -7,6 +7,7 @@ use paramedic_scrape::{Pool, Scraped};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::Engine;
+use crate::delivery::AlertmanagerSet;
 use crate::outside::{Heard, OutsideAlert};
 use crate::reload::{Reload, Reloaded};
 
@@ -16,6 +17,8 @@ pub(crate) enum Input {
     Scraped(Scraped),
     /// The targets of a job are others.
     Discovered(Pool),
+    /// The Alertmanagers of an entry of the configuration are others.
+    Alertmanagers(usize, AlertmanagerSet),
     /// It is time to end the series of a target that went away: since when they have ended.
     Ended(String, TimeMs),
     /// Somebody sent samples.
@@ -126,6 +129,17 @@ impl Handle {
         let (reply, answer) = oneshot::channel();
         self.inputs.send(Input::Written(series, reply)).await.map_err(|_| Stopped)?;
         answer.await.map_err(|_| Stopped)
+    }
+
+    /// Sends alerts to these Alertmanagers from now on, in the place of those of the entry `set` of the
+    /// configuration, counted from 0.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`].
+    pub async fn alertmanagers(&self, set: usize, found: AlertmanagerSet) -> Result<(), Stopped> {
+        let input = Input::Alertmanagers(set, found);
+        self.inputs.send(input).await.map_err(|_| Stopped)
     }
 
     /// Takes what a sender says of metric families.

@@ -21,6 +21,7 @@
 //! Not here: HTTP, configuration files, sockets.
 
 mod alerts;
+mod delivery;
 mod engine;
 mod handle;
 mod intake;
@@ -39,9 +40,10 @@ mod vitals;
 mod work;
 mod yields;
 
+pub use delivery::{Alertmanager, AlertmanagerSet, SendingVitals};
 pub use engine::{Engine, EngineError, Setup};
 pub use handle::{Command, Handle, Stopped, Verb};
-pub use notify::{Alertmanager, Sending, SendingVitals, WhenBlind};
+pub use notify::{Sending, WhenBlind};
 pub use outside::{Heard, OutsideAlert};
 pub use pages::{Page, Pages};
 pub use plot::{Plot, PlotSeries};

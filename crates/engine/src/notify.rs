@@ -16,47 +16,22 @@
 //!
 //! # Invariants
 //!
-//! - The engine never waits for an Alertmanager; a full queue drops its oldest word and counts it.
+//! - The engine never waits for an Alertmanager, but at its end, and then not for long.
 //! - A word that is no longer valid is never sent: it would read as an end.
-//! - An Alertmanager that cannot be reached is said once, and once when it can again.
 //!
-//! Not here: which alerts are due (`rules`), TLS and credentials ([`HttpClient`]).
+//! Not here: which alerts are due (`rules`), the queues (`delivery`).
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use paramedic_incident::{Incident, Signal};
-use paramedic_integration::{HttpClient, HttpRequest, ProbeError, UrlPath};
-use paramedic_model::{Clock, Labels, TimeMs};
+use paramedic_model::{Labels, TimeMs};
 use paramedic_relabel::{Rule, relabel};
 use paramedic_rules::Outgoing;
-use serde_json::{Value, json};
-use tokio::sync::Notify;
+use serde_json::json;
 
 use crate::Engine;
-
-/// The first pause after a failure; each further one is twice as long.
-const PAUSE_MIN: Duration = Duration::from_secs(1);
-/// The longest pause.
-const PAUSE_MAX: Duration = Duration::from_secs(30);
-
-/// One Alertmanager.
-pub struct Alertmanager {
-    /// How it is reached, its path prefix included.
-    pub client: HttpClient,
-    /// What is done with the labels of alerts for this one alone.
-    pub relabel: Vec<Rule>,
-}
-
-impl Alertmanager {
-    /// Where alerts are posted.
-    pub fn url(&self) -> String {
-        format!("{}{PATH}", self.client.target())
-    }
-}
-
-const PATH: &str = "/api/v2/alerts";
+use crate::delivery::{AlertmanagerSet, Lines, SendingVitals, Word};
 
 /// What an Alertmanager hears of an alert whose samples vanished.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -70,8 +45,9 @@ pub enum WhenBlind {
 
 /// Who is told of alerts, and how.
 pub struct Sending {
-    /// Each is told of every alert. None: nothing is sent.
-    pub alertmanagers: Vec<Alertmanager>,
+    /// Each of these, and each that is found in their place later, is told of every alert. None:
+    /// nothing is sent.
+    pub alertmanagers: Vec<AlertmanagerSet>,
     /// What is done with the labels of every alert, external labels included.
     pub relabel: Vec<Rule>,
     /// How long after it was told an alert is told again. Default: 1 min.
@@ -82,6 +58,9 @@ pub struct Sending {
     pub batch_max: usize,
     /// What is told of an alert that ended because its samples did. Default: that it fires.
     pub when_blind: WhenBlind,
+    /// How long the engine goes on at its end so that what waits is taken, in wall time; zero: not at
+    /// all. Default: 10 s.
+    pub drain_timeout: Duration,
 }
 
 impl Default for Sending {
@@ -93,21 +72,9 @@ impl Default for Sending {
             queue_max: 10_000,
             batch_max: 256,
             when_blind: WhenBlind::Hold,
+            drain_timeout: Duration::from_secs(10),
         }
     }
-}
-
-/// What came of the words for one Alertmanager.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct SendingVitals {
-    /// How many were taken.
-    pub sent: u64,
-    /// How many requests failed.
-    pub errors: u64,
-    /// How many were given up: the queue was full, they were refused, or their time was over.
-    pub dropped: u64,
-    /// How many wait.
-    pub waiting: usize,
 }
 
 /// The way out of the engine.
@@ -115,21 +82,15 @@ pub(crate) struct Outbox {
     relabel: Vec<Rule>,
     pub resend_delay: Duration,
     when_blind: WhenBlind,
-    lines: Vec<Line>,
-    batch_max: usize,
+    pub lines: Lines,
+    /// Whether anybody is told, now or once somebody was found.
+    is_used: bool,
+    drain_timeout: Duration,
     /// What is told beside the rules, by labels: alerts that ended only because their samples did, and
     /// targets that are lost.
     held: BTreeMap<Labels, Held>,
     /// What this turn brought, to be told once the journal has it.
     news: Vec<Outgoing>,
-}
-
-/// One Alertmanager's queue.
-struct Line {
-    url: String,
-    client: Arc<HttpClient>,
-    relabel: Vec<Rule>,
-    queue: Arc<Queue>,
 }
 
 struct Held {
@@ -142,37 +103,34 @@ struct Held {
 impl Outbox {
     /// An outbox for these Alertmanagers.
     pub fn new(sending: Sending) -> Self {
-        let line = |alertmanager: Alertmanager| Line {
-            url: alertmanager.url(),
-            client: Arc::new(alertmanager.client),
-            relabel: alertmanager.relabel,
-            queue: Arc::new(Queue::new(sending.queue_max)),
-        };
+        let mut lines = Lines::new(sending.queue_max, sending.batch_max);
+        let is_used = !sending.alertmanagers.is_empty();
+        for (set, found) in sending.alertmanagers.into_iter().enumerate() {
+            lines.replace(set, found);
+        }
         Self {
             relabel: sending.relabel,
             resend_delay: sending.resend_delay,
             when_blind: sending.when_blind,
-            lines: sending.alertmanagers.into_iter().map(line).collect(),
-            batch_max: sending.batch_max.max(1),
+            lines,
+            is_used,
+            drain_timeout: sending.drain_timeout,
             held: BTreeMap::new(),
             news: Vec::new(),
         }
     }
 
-    /// What sends to each Alertmanager, for ever; to be run once.
-    pub fn deliveries(
-        &self,
-        clock: &Arc<dyn Clock>,
-    ) -> Vec<impl Future<Output = ()> + Send + use<>> {
-        let delivery = |line: &Line| {
-            deliver(line.client.clone(), line.queue.clone(), self.batch_max, clock.clone())
-        };
-        self.lines.iter().map(delivery).collect()
+    /// Waits at the end, so that what was to be told is.
+    pub async fn drain(&self) {
+        match self.lines.drain(self.drain_timeout).await {
+            0 => {}
+            left => tracing::warn!("{left} alerts were not taken before the end"),
+        }
     }
 
     /// Whether anybody is told.
     pub fn is_used(&self) -> bool {
-        !self.lines.is_empty()
+        self.is_used
     }
 
     /// Keeps what a round brought until the journal has the round.
@@ -218,13 +176,23 @@ fn is_held(incident: &Incident) -> bool {
 impl Engine {
     /// Where alerts are sent.
     pub fn alertmanagers(&self) -> Vec<String> {
-        self.outbox.lines.iter().map(|line| line.url.clone()).collect()
+        self.outbox.lines.urls()
+    }
+
+    /// Where they would be sent, had relabelling not dropped the address.
+    pub fn dropped_alertmanagers(&self) -> Vec<String> {
+        self.outbox.lines.dropped()
+    }
+
+    /// Sends alerts to these from now on, in the place of those of this entry of the configuration.
+    pub(crate) fn take_alertmanagers(&mut self, set: usize, found: AlertmanagerSet) {
+        self.outbox.lines.replace(set, found);
+        self.outbox.lines.start(&self.clock, &mut self.workers);
     }
 
     /// What came of the alerts for each Alertmanager since the start, by its URL.
     pub fn sending_vitals(&self) -> Vec<(String, SendingVitals)> {
-        let of = |line: &Line| (line.url.clone(), line.queue.vitals());
-        self.outbox.lines.iter().map(of).collect()
+        self.outbox.lines.vitals()
     }
 
     /// Tells the Alertmanagers what this turn brought. The journal has it by now.
@@ -292,8 +260,8 @@ impl Engine {
         let Some(labels) = relabel(&labels.build(), &self.outbox.relabel) else { return };
         let annotations: BTreeMap<_, _> = news.annotations.iter().cloned().collect();
         let url = page.unwrap_or_else(|| graph_url(self.alerts.external_url(), &news.expr));
-        for line in &self.outbox.lines {
-            let Some(labels) = relabel(&labels, &line.relabel) else { continue };
+        for (rules, push) in self.outbox.lines.iter() {
+            let Some(labels) = relabel(&labels, rules) else { continue };
             if labels.iter().next().is_none() {
                 continue;
             }
@@ -306,7 +274,7 @@ impl Engine {
                 "generatorURL": url,
             });
             let valid_until = (!news.is_resolved).then_some(news.ends_at);
-            line.queue.push(Word { labels, body, valid_until });
+            push(Word { labels, body, valid_until });
         }
     }
 }
@@ -326,207 +294,9 @@ fn graph_url(external_url: &str, expr: &str) -> String {
     url + "&g0.tab=1"
 }
 
-/// The newest word on one alert.
-#[derive(Debug, Clone)]
-struct Word {
-    labels: Labels,
-    body: Value,
-    /// Until when it may be sent: later, a firing alert would read as one that ended.
-    valid_until: Option<TimeMs>,
-}
-
-/// The words that wait for one Alertmanager, the oldest first, one per alert.
-struct Queue {
-    words: Mutex<Words>,
-    news: Notify,
-    max: usize,
-}
-
-#[derive(Default)]
-struct Words {
-    by_place: BTreeMap<u64, Word>,
-    places: HashMap<Labels, u64>,
-    next_place: u64,
-    vitals: SendingVitals,
-}
-
-impl Queue {
-    fn new(max: usize) -> Self {
-        Self { words: Mutex::default(), news: Notify::new(), max: max.max(1) }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Words> {
-        self.words.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn vitals(&self) -> SendingVitals {
-        let words = self.lock();
-        SendingVitals { waiting: words.by_place.len(), ..words.vitals }
-    }
-
-    /// Puts a word in; one on the same alert that still waits is replaced where it stands.
-    fn push(&self, word: Word) {
-        let mut words = self.lock();
-        let place = words.places.get(&word.labels).copied().unwrap_or(words.next_place);
-        words.next_place = words.next_place.max(place + 1);
-        words.places.insert(word.labels.clone(), place);
-        words.by_place.insert(place, word);
-        if words.by_place.len() > self.max
-            && let Some((_, oldest)) = words.by_place.pop_first()
-        {
-            words.places.remove(&oldest.labels);
-            words.vitals.dropped += 1;
-        }
-        drop(words);
-        self.news.notify_one();
-    }
-
-    /// The oldest words that are still valid at `now`, at most `count`. They leave the queue.
-    fn take(&self, count: usize, now: TimeMs) -> Vec<Word> {
-        let mut words = self.lock();
-        let mut taken = Vec::new();
-        while taken.len() < count
-            && let Some((_, word)) = words.by_place.pop_first()
-        {
-            words.places.remove(&word.labels);
-            match word.valid_until.is_none_or(|until| now < until) {
-                true => taken.push(word),
-                false => words.vitals.dropped += 1,
-            }
-        }
-        taken
-    }
-
-    /// Puts back what was not taken, unless there is a newer word by now.
-    fn put_back(&self, batch: Vec<Word>) {
-        for word in batch {
-            if !self.lock().places.contains_key(&word.labels) {
-                self.push(word);
-            }
-        }
-    }
-
-    fn count(&self, count: impl FnOnce(&mut SendingVitals)) {
-        count(&mut self.lock().vitals);
-    }
-}
-
-/// Sends what the queue has, for ever.
-async fn deliver(
-    client: Arc<HttpClient>,
-    queue: Arc<Queue>,
-    batch_max: usize,
-    clock: Arc<dyn Clock>,
-) {
-    let (mut pause, mut is_down) = (PAUSE_MIN, false);
-    let name = client.target();
-    loop {
-        let batch = queue.take(batch_max, clock.now());
-        if batch.is_empty() {
-            queue.news.notified().await;
-            continue;
-        }
-        let count = batch.len() as u64;
-        let body = Value::Array(batch.iter().map(|word| word.body.clone()).collect());
-        match post(&client, &body).await {
-            Ok(()) => {
-                queue.count(|vitals| vitals.sent += count);
-                pause = PAUSE_MIN;
-                if std::mem::take(&mut is_down) {
-                    tracing::info!("alerts are taken again by {name}");
-                }
-            }
-            Err(Refused::Forever(reason)) => {
-                queue.count(|vitals| {
-                    (vitals.errors, vitals.dropped) = (vitals.errors + 1, vitals.dropped + count)
-                });
-                tracing::warn!("{count} alerts were refused by {name}: {reason}");
-            }
-            Err(Refused::ForNow(reason)) => {
-                queue.count(|vitals| vitals.errors += 1);
-                if !std::mem::replace(&mut is_down, true) {
-                    tracing::warn!("alerts wait, as they are not taken by {name}: {reason}");
-                }
-                queue.put_back(batch);
-                clock.sleep(pause).await;
-                pause = (pause * 2).min(PAUSE_MAX);
-            }
-        }
-    }
-}
-
-/// Why a request was not taken.
-enum Refused {
-    /// Sending it again may help.
-    ForNow(String),
-    /// Sending it again would be answered the same.
-    Forever(String),
-}
-
-async fn post(client: &HttpClient, body: &Value) -> Result<(), Refused> {
-    let request = HttpRequest::post_json(UrlPath::fixed(PATH), body);
-    let answer = client.send(request).await.map_err(|e| Refused::ForNow(e.to_string()))?;
-    let status = answer.status;
-    match answer.successful() {
-        Ok(_) => Ok(()),
-        // A token may be renewed, and a proxy says 429 when it is asked too much.
-        Err(ProbeError::Denied { reason, .. }) => Err(Refused::ForNow(reason)),
-        Err(error) if status.is_client_error() && status.as_u16() != 429 => {
-            Err(Refused::Forever(error.to_string()))
-        }
-        Err(error) => Err(Refused::ForNow(error.to_string())),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn word(name: &str, text: &str, valid_until: Option<i64>) -> Word {
-        Word {
-            labels: Labels::from([("alertname", name)]),
-            body: json!(text),
-            valid_until: valid_until.map(TimeMs),
-        }
-    }
-
-    /// What is taken at second 10, after these words were pushed into a queue of three.
-    fn check(words: &[(&str, &str, Option<i64>)], expected: &[&str], dropped: u64) {
-        let queue = Queue::new(3);
-        words.iter().for_each(|(name, text, until)| queue.push(word(name, text, *until)));
-        let taken = queue.take(10, TimeMs(10));
-        let taken: Vec<_> = taken.iter().map(|word| word.body.as_str().unwrap_or("")).collect();
-        assert_eq!(taken, expected);
-        assert_eq!(queue.vitals().dropped, dropped);
-    }
-
-    #[test]
-    fn the_newest_word_on_an_alert_counts() {
-        check(&[("a", "1", None), ("b", "1", None), ("a", "2", None)], &["2", "1"], 0);
-    }
-
-    #[test]
-    fn a_full_queue_drops_its_oldest() {
-        let words = ["a", "b", "c", "d"].map(|name| (name, name, None));
-        check(&words, &["b", "c", "d"], 1);
-    }
-
-    #[test]
-    fn what_is_no_longer_valid_is_not_sent() {
-        check(&[("a", "1", Some(10)), ("b", "1", Some(11)), ("c", "1", None)], &["1", "1"], 1);
-    }
-
-    #[test]
-    fn what_was_not_taken_yields_to_newer_words() {
-        let queue = Queue::new(3);
-        queue.push(word("a", "old", None));
-        let batch = queue.take(10, TimeMs(0));
-        queue.push(word("a", "new", None));
-        queue.put_back(batch);
-        let taken = queue.take(10, TimeMs(0));
-        assert_eq!(taken.len(), 1);
-        assert_eq!(taken[0].body, json!("new"));
-    }
 
     #[test]
     fn links_are_escaped_as_go_does() {

@@ -100,10 +100,12 @@ pub struct IngestVitals {
     pub out_of_order: u64,
     /// How many samples contradicted another one of their moment.
     pub duplicate: u64,
-    /// How many samples were older than what is kept.
+    /// How many samples were older than what is kept, or stated a time that is too far ahead.
     pub expired: u64,
     /// How many samples were of series beyond the memory limit.
     pub over_limit: u64,
+    /// How many samples were taken but not logged: a restart would not find them.
+    pub unlogged: u64,
 }
 
 impl IngestVitals {
@@ -114,6 +116,9 @@ impl IngestVitals {
         self.duplicate += duplicate as u64;
         self.expired += expired as u64;
         self.over_limit += over_limit as u64;
+        if commit.unlogged.is_some() {
+            self.unlogged += commit.accepted as u64;
+        }
     }
 }
 
@@ -135,6 +140,22 @@ mod tests {
         check(Some(s(15)), s(90), 4);
         // A clock that was set back misses nothing.
         check(Some(s(15)), s(0), 0);
+    }
+
+    #[test]
+    fn samples_that_were_not_logged_are_counted() {
+        let mut vitals = IngestVitals::default();
+        let mut commit = Commit { accepted: 3, ..Commit::default() };
+        commit.rejected.over_limit = 2;
+        vitals.count(&commit);
+        commit.unlogged = Some(paramedic_samples::LogError {
+            file: "1.segment".into(),
+            action: "write",
+            reason: "no space".to_owned(),
+            kind: std::io::ErrorKind::StorageFull,
+        });
+        vitals.count(&commit);
+        assert_eq!((vitals.appended, vitals.over_limit, vitals.unlogged), (6, 4, 3));
     }
 
     #[test]

@@ -6,13 +6,14 @@
 //!
 //! [`collect_forever`] runs one target: collect, label, send, sleep. What it sends always says
 //! whether the target could be looked at: a failure is `up 0` and a reason, never a gap.
-//! [`Discovery`] finds the targets of a job and says when others are there.
+//! [`Discovery`] finds the targets of a job and says when others are there, by what a [`Finder`] finds.
 //! [`remote_write`] reads what another Prometheus sends.
 //!
 //! Not here: where samples are kept, what they mean, and how a configuration is written.
 
 mod admit;
 mod discovery;
+mod finder;
 mod groups;
 mod http;
 mod job;
@@ -25,6 +26,7 @@ mod timed;
 
 pub use admit::Admission;
 pub use discovery::{Discovery, Pool};
+pub use finder::Finder;
 pub use groups::{find_files, read_groups};
 pub use http::HttpCollector;
 pub use job::{

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A series that is not valid takes nobody else's place: it is left out, counted and named, and the
-//! others are taken. Exemplars and metadata are not kept.
+//! others are taken. What is said of metric families comes with it; exemplars are not kept.
 //!
 //! Not here: HTTP, and where samples go.
 
@@ -16,8 +16,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use paramedic_model::{
-    BucketSpan, Histogram, Labels, LabelsBuilder, METRIC_NAME, ResetHint, Sample, TimeMs, is_stale,
-    stale_nan,
+    BucketSpan, Histogram, Labels, LabelsBuilder, METRIC_NAME, Metadata, MetricType, ResetHint,
+    Sample, TimeMs, is_stale, stale_nan,
 };
 use prost::Message as _;
 
@@ -28,6 +28,8 @@ pub use v2::decode_v2;
 pub struct Written {
     /// The series that can be taken, as they came.
     pub series: Vec<WrittenSeries>,
+    /// What is said of metric families, each once.
+    pub metadata: Vec<Metadata>,
     /// How many samples cannot be taken whatever the window holds.
     pub invalid: usize,
     /// What is wrong with the first of them.
@@ -78,7 +80,22 @@ pub fn decode(body: &[u8], bytes_max: usize) -> Result<Written, DecodeError> {
     for proto::TimeSeries { labels: sent, samples, histograms } in request.timeseries {
         written.take(labels(&sent), samples, histograms);
     }
+    written.metadata = request.metadata.into_iter().map(proto::MetricMetadata::model).collect();
     Ok(written)
+}
+
+/// The type behind its number in the protocol; unknown where there is no such number.
+fn metric_type(number: i32) -> MetricType {
+    match number {
+        1 => MetricType::Counter,
+        2 => MetricType::Gauge,
+        3 => MetricType::Histogram,
+        4 => MetricType::GaugeHistogram,
+        5 => MetricType::Summary,
+        6 => MetricType::Info,
+        7 => MetricType::StateSet,
+        _ => MetricType::Unknown,
+    }
 }
 
 /// What was compressed.
@@ -267,6 +284,13 @@ fn indexes(spans: &[BucketSpan]) -> usize {
     usize::try_from(reach).unwrap_or(usize::MAX)
 }
 
+impl proto::MetricMetadata {
+    fn model(self) -> Metadata {
+        let Self { kind, name, help, unit } = self;
+        Metadata { name, metric_type: metric_type(kind), help, unit }
+    }
+}
+
 impl proto::BucketSpan {
     fn model(&self) -> BucketSpan {
         BucketSpan { offset: self.offset, length: self.length }
@@ -280,6 +304,20 @@ mod proto {
     pub struct WriteRequest {
         #[prost(message, repeated, tag = "1")]
         pub timeseries: Vec<TimeSeries>,
+        #[prost(message, repeated, tag = "3")]
+        pub metadata: Vec<MetricMetadata>,
+    }
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct MetricMetadata {
+        #[prost(int32, tag = "1")]
+        pub kind: i32,
+        #[prost(string, tag = "2")]
+        pub name: String,
+        #[prost(string, tag = "4")]
+        pub help: String,
+        #[prost(string, tag = "5")]
+        pub unit: String,
     }
 
     #[derive(Clone, PartialEq, prost::Message)]
@@ -360,7 +398,7 @@ mod tests {
     use super::*;
 
     fn body(series: proto::TimeSeries) -> Vec<u8> {
-        let request = proto::WriteRequest { timeseries: vec![series] };
+        let request = proto::WriteRequest { timeseries: vec![series], metadata: Vec::new() };
         snap::raw::Encoder::new().compress_vec(&request.encode_to_vec()).unwrap()
     }
 

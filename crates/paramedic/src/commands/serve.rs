@@ -14,7 +14,7 @@ use paramedic_server::{PrometheusOptions, Server, ServerOptions};
 
 use crate::config::Config;
 use crate::reload::Rereader;
-use crate::{assembly, exit, kinds};
+use crate::{alerting, assembly, exit, kinds};
 
 /// Watch the configured systems: collect, evaluate, diagnose, wait for approval, act, verify.
 ///
@@ -31,7 +31,7 @@ pub struct ServeArgs {
     log: String,
 }
 
-/// How long the end may take. What was taken is safe by then; the next start is faster for it.
+/// How long the end may take once all alerts were sent. What was taken is safe by then; the next start is faster for it.
 const CLOSING_MAX: Duration = Duration::from_secs(20);
 
 pub fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
@@ -87,6 +87,10 @@ pub fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
         for discovery in assembly::discoveries(&config, &environment) {
             discoveries.spawn(assembly::discover(discovery, handle.clone()));
         }
+        for (at, configured) in config.alerting.alertmanagers.iter().cloned().enumerate() {
+            let engine = handle.clone();
+            discoveries.spawn(alerting::discover(at, configured, environment.clone(), engine));
+        }
         let server = Server::bind(handle, environment.clock.clone(), options).await?;
         eprintln!("paramedic: pages and API on http://{}/", server.address());
         let mut running = std::pin::pin!(running);
@@ -97,7 +101,8 @@ pub fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
         }
         discoveries.shutdown().await;
         // Without anybody to answer, the engine closes its files and ends.
-        if let Ok(result) = tokio::time::timeout(CLOSING_MAX, running).await {
+        let closing_max = CLOSING_MAX + config.sending.drain_timeout;
+        if let Ok(result) = tokio::time::timeout(closing_max, running).await {
             result.context("the engine stopped")?;
         }
         Ok(exit::answer(true))

@@ -16,12 +16,14 @@ pub struct SendingConfig {
     pub resend_delay: Duration,
     /// How many alerts may wait for one Alertmanager. Default: 10,000.
     pub queue_max: usize,
+    /// How long the end may take so that alerts that wait are taken. Default: 10 s; 0s: not at all.
+    pub drain_timeout: Duration,
 }
 
 impl Default for SendingConfig {
     fn default() -> Self {
-        let Sending { when_blind, resend_delay, queue_max, .. } = Sending::default();
-        Self { when_blind, resend_delay, queue_max }
+        let Sending { when_blind, resend_delay, queue_max, drain_timeout, .. } = Sending::default();
+        Self { when_blind, resend_delay, queue_max, drain_timeout }
     }
 }
 
@@ -47,6 +49,8 @@ impl Reader<'_> {
         }
         let delay = self.duration(table.get("resend_delay"), "resend_delay");
         sending.resend_delay = delay.unwrap_or(sending.resend_delay);
+        let drain = self.duration(table.get("drain_timeout"), "drain_timeout");
+        sending.drain_timeout = drain.unwrap_or(sending.drain_timeout);
         if let Some(node) = table.get("queue_max") {
             match self.count(Some(node), "queue_max") {
                 Some(0) => return Err(node.mistake("`queue_max` must be at least 1".to_owned())),
@@ -79,11 +83,15 @@ mod tests {
     fn sending_has_its_settings() {
         check(
             "",
-            expect!["SendingConfig { when_blind: Hold, resend_delay: 60s, queue_max: 10000 }"],
+            expect![
+                "SendingConfig { when_blind: Hold, resend_delay: 60s, queue_max: 10000, drain_timeout: 10s }"
+            ],
         );
         check(
-            "sending: { when_blind: resolve, resend_delay: 15s, queue_max: 5 }",
-            expect!["SendingConfig { when_blind: Resolve, resend_delay: 15s, queue_max: 5 }"],
+            "sending: { when_blind: resolve, resend_delay: 15s, queue_max: 5, drain_timeout: 0s }",
+            expect![
+                "SendingConfig { when_blind: Resolve, resend_delay: 15s, queue_max: 5, drain_timeout: 0ns }"
+            ],
         );
         check(
             "sending: { when_blind: never }",

@@ -5,8 +5,11 @@ use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};
 use std::net::Ipv4Addr;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use paramedic_integration::{Address, TcpTransport, Transport as _};
+use paramedic_integration::{Address, ScaledClock, TcpTransport, Transport as _};
+use paramedic_model::Clock as _;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -25,12 +28,36 @@ go_threads 9
 odd:name{} 1
 "#;
 
+/// Pages whose samples state their own time, but for two series; one is far ahead, and two vanish after
+/// some time.
+fn timed(path: &str, began_ms: i64, vanished: bool) -> String {
+    let at = |seconds: i64| began_ms + seconds * 1000;
+    let mut page = format!("stays 1 {}\nnow 2\nahead 3 {}\n", at(-20), at(3600));
+    if !vanished {
+        page.push_str(&format!("vanishes 4 {}\nnow_vanishes 5\n", at(-10)));
+    }
+    match path {
+        "/timed-openmetrics" => {
+            let seconds = at(-20) as f64 / 1000.0;
+            format!("# TYPE om gauge\nom{{a=\"b\"}} 6 {seconds}\n# EOF\n")
+        }
+        _ => page,
+    }
+}
+
 /// An exporter on loopback, which asks for a password where the path says so.
 async fn exporter() -> u16 {
+    exporter_with(Arc::default()).await
+}
+
+/// The same; some samples vanish once `vanished` says so.
+async fn exporter_with(vanished: Arc<AtomicBool>) -> u16 {
+    let began = ScaledClock::wall().now().0;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
     let port = listener.local_addr().expect("a bound port").port();
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
+            let vanished = vanished.clone();
             tokio::spawn(async move {
                 let mut request = Vec::new();
                 let mut buffer = [0; 4096];
@@ -44,7 +71,13 @@ async fn exporter() -> u16 {
                 let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
                 // `ann:secret`
                 let known = request.contains("authorization: basic yw5uonnly3jlda==");
+                let timed = timed(&path, began, vanished.load(Ordering::Relaxed));
+                let kind = match path.as_str() {
+                    "/timed-openmetrics" => "application/openmetrics-text; version=1.0.0",
+                    _ => "text/plain; version=0.0.4",
+                };
                 let (status, more, body) = match path.as_str() {
+                    path if path.starts_with("/timed") => ("200 OK", "", timed.as_str()),
                     "/locked" if !known => ("401 Unauthorized", "", ""),
                     "/moved" => ("302 Found", "Location: /metrics\r\n", ""),
                     path if path.starts_with("/probe?") => {
@@ -53,7 +86,7 @@ async fn exporter() -> u16 {
                     _ => ("200 OK", "", PAGE),
                 };
                 let head = format!(
-                    "HTTP/1.1 {status}\r\n{more}Content-Type: text/plain; version=0.0.4\r\n\
+                    "HTTP/1.1 {status}\r\n{more}Content-Type: {kind}\r\n\
                      Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
                     body.len()
                 );
@@ -183,11 +216,24 @@ fn series(answer: &str) -> BTreeSet<String> {
 
 /// Waits until both have the same series, many of them, and `b.json` yields some or none.
 async fn same(what: &str, theirs: &Prometheus, ours: &crate::process::Serve, second: bool) {
+    let is_due = |found: &BTreeSet<String>| {
+        found.len() >= 80 && second == found.iter().any(|one| one.contains("b.json"))
+    };
+    same_by(NOW, what, theirs, ours, is_due).await;
+}
+
+/// Waits until both answer a query with the same series, and those are as they should be.
+async fn same_by(
+    query: &str,
+    what: &str,
+    theirs: &Prometheus,
+    ours: &crate::process::Serve,
+    is_due: impl Fn(&BTreeSet<String>) -> bool,
+) {
     let last = std::sync::Mutex::new((BTreeSet::new(), BTreeSet::new()));
     let wait = eventually(what, async || {
-        let found = (series(&theirs.get(NOW).await), series(&ours.get(NOW).await));
-        let equal = found.0 == found.1 && found.0.len() >= 80;
-        let equal = equal && second == found.0.iter().any(|one| one.contains("b.json"));
+        let found = (series(&theirs.get(query).await), series(&ours.get(query).await));
+        let equal = found.0 == found.1 && is_due(&found.0);
         *last.lock().expect("nobody panicked") = found;
         equal.then_some(())
     });
@@ -208,12 +254,20 @@ async fn same(what: &str, theirs: &Prometheus, ours: &crate::process::Serve, sec
     println!("{what}: {count} series, the same in both");
 }
 
+/// Whether there is a Prometheus; where there is none, that is said.
+fn is_there(test: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).any(|folder| folder.join("prometheus").is_file());
+    if !found {
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "no prometheus");
+        println!("skipped: {test}: apt-get install prometheus");
+    }
+    found
+}
+
 #[tokio::test]
 async fn prometheus_and_the_binary_have_the_same_series() {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    if !std::env::split_paths(&path).any(|folder| folder.join("prometheus").is_file()) {
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "no prometheus");
-        println!("skipped: prometheus_yml: apt-get install prometheus");
+    if !is_there("prometheus_yml") {
         return;
     }
     let (one, two) = (exporter().await, exporter().await);
@@ -239,4 +293,60 @@ async fn prometheus_and_the_binary_have_the_same_series() {
     same("after a move", &theirs, &ours, true).await;
     std::fs::remove_file(site.path().join("targets/b.json")).expect("it is there");
     same("after a loss", &theirs, &ours, false).await;
+}
+
+#[tokio::test]
+async fn samples_that_state_their_time_are_the_same_in_both() {
+    if !is_there("prometheus_yml, times") {
+        return;
+    }
+    let vanished = Arc::new(AtomicBool::new(false));
+    let port = exporter_with(vanished.clone()).await;
+    let to = format!("static_configs: [{{ targets: [\"127.0.0.1:{port}\"] }}]");
+    let config = format!(
+        r#"
+global: {{ scrape_interval: 1s, scrape_timeout: 1s }}
+scrape_configs:
+- job_name: honoured
+  metrics_path: /timed
+  {to}
+- job_name: not
+  metrics_path: /timed
+  honor_timestamps: false
+  {to}
+- job_name: relabelled
+  metrics_path: /timed
+  metric_relabel_configs: [{{ source_labels: [__name__], regex: now, action: drop }}]
+  {to}
+- job_name: openmetrics
+  metrics_path: /timed-openmetrics
+  {to}
+"#
+    );
+    let site = Site::new(&[
+        ("prometheus.yml", &config),
+        (
+            "paramedic.yml",
+            "prometheus: prometheus.yml\ndata_dir: data\nserver: { listen: \"127.0.0.1:0\" }\n",
+        ),
+    ]);
+    let theirs = Prometheus::start(&site).await;
+    let ours = site.serve().await;
+    // The moments that samples stand at, where they are not those of a scrape; and all values.
+    let times =
+        "/api/v1/query?query=timestamp%28stays%7Bjob%21%3D%22not%22%7D%29%20or%20timestamp%28om%29";
+    let all = "/api/v1/query?query=%7B__name__%3D~%22stays%7Cnow%7Cahead%7Cvanishes%7Cnow_vanishes%7Com%22%7D";
+    let count = |wanted: usize| move |found: &BTreeSet<String>| found.len() == wanted;
+    // 4 without the one that is ahead, 5 where times are not honoured, 3 without `now`, and one.
+    same_by(all, "values", &theirs, &ours, count(13)).await;
+    same_by(times, "times", &theirs, &ours, count(3)).await;
+    vanished.store(true, Ordering::Relaxed);
+    // What states its time stays for five minutes.
+    let is_left = |found: &BTreeSet<String>| {
+        let name = "\"__name__\":\"vanishes\"";
+        found.len() == 9 && found.iter().filter(|one| one.contains(name)).count() == 2
+    };
+    same_by(all, "after some vanished", &theirs, &ours, is_left).await;
+    let said = "/api/v1/query?query=%7B__name__%3D~%22up%7Cscrape_samples_.%2A%22%7D";
+    same_by(said, "what is said of scrapes", &theirs, &ours, count(12)).await;
 }

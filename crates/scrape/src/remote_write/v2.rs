@@ -1,8 +1,11 @@
 //! The body of a remote write 2.0 request: texts stand once, in a table, and series point into it.
 
+use std::collections::BTreeMap;
+
+use paramedic_model::{Metadata, MetricType};
 use prost::Message as _;
 
-use super::{DecodeError, Written, labels, plain, proto};
+use super::{DecodeError, Written, labels, metric_type, plain, proto};
 
 /// Reads a body that decompresses to at most `bytes_max` bytes.
 ///
@@ -14,11 +17,40 @@ pub fn decode_v2(body: &[u8], bytes_max: usize) -> Result<Written, DecodeError> 
     let request = Request::decode(plain.as_slice())
         .map_err(|error| DecodeError::Protobuf(error.to_string()))?;
     let mut written = Written::default();
+    let mut families = BTreeMap::new();
     for series in request.timeseries {
         let labels = resolve(&series.labels_refs, &request.symbols).and_then(|sent| labels(&sent));
+        if let (Ok(labels), Some(said)) = (&labels, series.metadata)
+            && let Some(said) =
+                said.model(labels.metric_name().unwrap_or_default(), &request.symbols)
+        {
+            families.insert(said.name.clone(), said);
+        }
         written.take(labels, series.samples, series.histograms);
     }
+    written.metadata = families.into_values().collect();
     Ok(written)
+}
+
+impl SeriesMetadata {
+    /// What it says of the family that a series of this name belongs to; `None` where that is nothing.
+    fn model(self, name: &str, symbols: &[String]) -> Option<Metadata> {
+        let text = |at: u32| symbols.get(at as usize).cloned().unwrap_or_default();
+        let (metric_type, help, unit) =
+            (metric_type(self.kind), text(self.help_ref), text(self.unit_ref));
+        if metric_type == MetricType::Unknown && help.is_empty() && unit.is_empty() {
+            return None;
+        }
+        // A family of several series is called as they are without their endings.
+        let endings: &[&str] = match metric_type {
+            MetricType::Histogram => &["_bucket", "_sum", "_count"],
+            MetricType::GaugeHistogram => &["_bucket", "_gsum", "_gcount"],
+            MetricType::Summary => &["_sum", "_count"],
+            _ => &[],
+        };
+        let name = endings.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(name);
+        Some(Metadata { name: name.to_owned(), metric_type, help, unit })
+    }
 }
 
 /// The labels that pairs of places in the table of symbols mean.
@@ -55,6 +87,18 @@ struct TimeSeries {
     samples: Vec<proto::Sample>,
     #[prost(message, repeated, tag = "3")]
     histograms: Vec<proto::Histogram>,
+    #[prost(message, optional, tag = "5")]
+    metadata: Option<SeriesMetadata>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct SeriesMetadata {
+    #[prost(int32, tag = "1")]
+    kind: i32,
+    #[prost(uint32, tag = "3")]
+    help_ref: u32,
+    #[prost(uint32, tag = "4")]
+    unit_ref: u32,
 }
 
 #[cfg(test)]
@@ -66,6 +110,7 @@ mod tests {
             labels_refs: refs.to_vec(),
             samples: vec![proto::Sample { value: 1.5, timestamp: 1000 }],
             histograms: Vec::new(),
+            metadata: None,
         };
         let symbols = symbols.iter().map(|text| (*text).to_owned()).collect();
         let request = Request { symbols, timeseries: vec![series] };
@@ -86,6 +131,30 @@ mod tests {
         check(&symbols, &[1, 2, 3], "invalid labelRefs length 3");
         check(&symbols, &[1, 9], "labelRefs 9 outside of symbols table (size 5)");
         check(&symbols, &[3, 4], r#"{job="a"} has no label __name__"#);
+    }
+
+    #[test]
+    fn what_is_said_of_a_series_is_said_of_its_family() {
+        let check = |name: &str, kind, expected: &str| {
+            let series = TimeSeries {
+                labels_refs: vec![1, 2],
+                samples: Vec::new(),
+                histograms: Vec::new(),
+                metadata: Some(SeriesMetadata { kind, help_ref: 3, unit_ref: 99 }),
+            };
+            let symbols = ["", "__name__", name, "A help."].map(str::to_owned).to_vec();
+            let request = Request { symbols, timeseries: vec![series.clone(), series] };
+            let body = snap::raw::Encoder::new().compress_vec(&request.encode_to_vec());
+            let written = decode_v2(&body.expect("compresses"), 1000).expect("a request");
+            let said = |said: &Metadata| format!("{} {}", said.name, said.metric_type.word());
+            assert_eq!(written.metadata.iter().map(said).collect::<Vec<_>>(), [expected]);
+            assert_eq!((&*written.metadata[0].help, &*written.metadata[0].unit), ("A help.", ""));
+        };
+        check("a_total", 1, "a_total counter");
+        check("a_seconds_bucket", 3, "a_seconds histogram");
+        check("a_count", 5, "a summary");
+        check("a_count", 2, "a_count gauge");
+        check("a", 99, "a unknown");
     }
 
     #[test]

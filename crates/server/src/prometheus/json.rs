@@ -72,6 +72,21 @@ pub(super) fn result(value: &Value, at: TimeMs, limit: Option<usize>) -> (String
     (out, is_cut)
 }
 
+/// JSON with what may be taken for markup escaped, as Go's encoder does. Outside of texts these
+/// characters do not occur.
+pub(super) fn html_safe_json(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        match c {
+            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
+                let _ = write!(out, "\\u{:04x}", u32::from(c));
+            }
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
 /// A list of what `write` makes of each item.
 pub(super) fn list<T>(
     out: &mut String,

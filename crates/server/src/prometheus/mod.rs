@@ -25,11 +25,13 @@ mod answer;
 mod graph;
 mod json;
 mod labels;
+mod metadata;
 mod params;
 mod query;
 mod rules;
 mod status;
 mod targets;
+mod tree;
 mod write;
 
 use std::sync::Arc;
@@ -127,13 +129,14 @@ pub(crate) fn routes(app: &App) -> Router<App> {
         .route("/label/{name}/values", get(labels::values))
         .route("/series", get(labels::series).post(labels::series))
         .route("/format_query", get(query::format).post(query::format))
+        .route("/parse_query", get(query::tree).post(query::tree))
         .route("/rules", get(rules::rules))
         .route("/alerts", get(rules::alerts))
         .route("/targets", get(targets::targets))
-        .route("/targets/metadata", get(targets::metadata))
+        .route("/targets/metadata", get(metadata::of_targets))
         .route("/scrape_pools", get(targets::pools))
         .route("/alertmanagers", get(targets::alertmanagers))
-        .route("/metadata", get(status::metadata))
+        .route("/metadata", get(metadata::of_metrics))
         .route("/status/config", get(status::config))
         .route("/status/flags", get(status::flags))
         .route("/status/tsdb", get(status::tsdb))

@@ -9,6 +9,7 @@ use paramedic_promql::{EvalOptions, Plan, Source, ValueType, parse};
 
 use super::answer::{Failure, Success};
 use super::params::Params;
+use super::tree::tree_of;
 use super::{json, look};
 use crate::app::App;
 
@@ -74,6 +75,13 @@ pub(super) async fn format(params: Params) -> Result<Response, Failure> {
     let expr = parse(params.first("query")).map_err(|error| Failure::parameter("query", error))?;
     let mut data = String::new();
     json::html_safe(&mut data, &expr.to_string());
+    Ok(Success::new(data).into_response())
+}
+
+/// The tree of the expression, as Prometheus's page draws it.
+pub(super) async fn tree(params: Params) -> Result<Response, Failure> {
+    let expr = parse(params.first("query")).map_err(|error| Failure::parameter("query", error))?;
+    let data = json::html_safe_json(&tree_of(&expr).to_string());
     Ok(Success::new(data).into_response())
 }
 

@@ -52,11 +52,6 @@ pub(super) async fn runtime_info(State(app): State<App>) -> Response {
     Success::new(data.to_string()).into_response()
 }
 
-/// Types and help texts of metrics are not kept.
-pub(super) async fn metadata() -> Response {
-    Success::new("{}".to_owned()).into_response()
-}
-
 /// The configuration file; secrets are never in it.
 pub(super) async fn config(State(app): State<App>) -> Response {
     let yaml = &app.prometheus().options.config;

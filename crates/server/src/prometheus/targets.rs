@@ -1,5 +1,4 @@
-//! `targets`, `scrape_pools`, `targets/metadata` and `alertmanagers`: what is collected from, and
-//! whom alerts are sent to.
+//! `targets`, `scrape_pools` and `alertmanagers`: what is collected from, and whom alerts are sent to.
 //!
 //! A system under care is a target too: of the pool that its kind is, at its own address.
 
@@ -73,15 +72,13 @@ pub(super) async fn pools(State(app): State<App>) -> Result<Response, Failure> {
     Ok(Success::new(json!({ "scrapePools": pools.await? }).to_string()).into_response())
 }
 
-/// Types and help texts of metrics are not kept.
-pub(super) async fn metadata() -> Response {
-    Success::new("[]".to_owned()).into_response()
-}
-
 pub(super) async fn alertmanagers(State(app): State<App>) -> Result<Response, Failure> {
-    let urls = app.handle().read(|engine| engine.alertmanagers()).await?;
-    let active: Vec<_> = urls.iter().map(|url| json!({ "url": url })).collect();
-    let data = json!({ "activeAlertmanagers": active, "droppedAlertmanagers": [] });
+    let read = |engine: &Engine| (engine.alertmanagers(), engine.dropped_alertmanagers());
+    let (active, dropped) = app.handle().read(read).await?;
+    let shown =
+        |urls: Vec<String>| -> Vec<_> { urls.iter().map(|url| json!({ "url": url })).collect() };
+    let data =
+        json!({ "activeAlertmanagers": shown(active), "droppedAlertmanagers": shown(dropped) });
     Ok(Success::new(data.to_string()).into_response())
 }
 

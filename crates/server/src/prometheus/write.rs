@@ -91,7 +91,11 @@ async fn take(app: &App, request: Request, taken: &mut Taken) -> Result<(), (Sta
         (status, error.to_string())
     })?;
     let ahead = leave_out_ahead(&mut written.series, app.now() + AHEAD);
-    let Written { series, invalid, first_invalid } = written;
+    let Written { series, metadata, invalid, first_invalid } = written;
+    if !metadata.is_empty() {
+        let described = app.handle().describe(metadata).await;
+        described.map_err(|stopped| (StatusCode::INTERNAL_SERVER_ERROR, stopped.to_string()))?;
+    }
     // Apart, so that each kind can be counted. All of one series goes together.
     let (histograms, samples): (Vec<_>, Vec<_>) =
         series.into_iter().partition(|one| !one.histograms.is_empty());

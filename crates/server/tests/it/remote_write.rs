@@ -11,6 +11,20 @@ use crate::world::{Answer, HOST, TOKEN, World, request_bytes, run};
 pub struct WriteRequest {
     #[prost(message, repeated, tag = "1")]
     timeseries: Vec<TimeSeries>,
+    #[prost(message, repeated, tag = "3")]
+    metadata: Vec<MetricMetadata>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct MetricMetadata {
+    #[prost(int32, tag = "1")]
+    kind: i32,
+    #[prost(string, tag = "2")]
+    metric_family_name: String,
+    #[prost(string, tag = "4")]
+    help: String,
+    #[prost(string, tag = "5")]
+    unit: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -49,7 +63,7 @@ pub fn body_at(series: &[Sent<'_>]) -> Vec<u8> {
         labels: labels.iter().map(label).collect(),
         samples: samples.iter().map(sample).collect(),
     });
-    let request = WriteRequest { timeseries: series.collect() };
+    let request = WriteRequest { timeseries: series.collect(), metadata: Vec::new() };
     snap::raw::Encoder::new().compress_vec(&request.encode_to_vec()).expect("it fits")
 }
 
@@ -286,5 +300,39 @@ fn samples_that_are_sent_wake_the_rules_that_read_them() {
         });
         let at = TimeMs(VIRTUAL_EPOCH.0 + 5000);
         assert_eq!(pending.await.expect("the engine runs"), [("t9".to_owned(), Some(at))]);
+    });
+}
+
+#[test]
+fn what_a_sender_says_of_families_is_told() {
+    run(async {
+        let world = World::new().await;
+        world.pass(1).await;
+        let said = |name: &str, kind, help: &str| MetricMetadata {
+            kind,
+            metric_family_name: name.to_owned(),
+            help: help.to_owned(),
+            unit: String::new(),
+        };
+        let metadata = vec![said("x", 1, "Counts <x>."), said("h", 3, "")];
+        let request = WriteRequest { timeseries: Vec::new(), metadata };
+        let body = snap::raw::Encoder::new().compress_vec(&request.encode_to_vec()).expect("fits");
+        assert_eq!(show(&send(&world, &body, &SENDER).await), "204\n");
+        let mut text = String::new();
+        for path in ["metadata", "metadata?metric=h", "metadata?limit=1", "targets/metadata"] {
+            let answer = world.client.get(&format!("/api/v1/{path}")).await;
+            text.push_str(&format!("{path} {}\n", answer.text));
+        }
+        expect![[r#"
+            metadata {"status":"success","data":{"h":[{"type":"histogram","help":"","unit":""}],"x":[{"type":"counter","help":"Counts \u003cx\u003e.","unit":""}]}}
+            metadata?metric=h {"status":"success","data":{"h":[{"type":"histogram","help":"","unit":""}]}}
+            metadata?limit=1 {"status":"success","data":{"h":[{"type":"histogram","help":"","unit":""}]}}
+            targets/metadata {"status":"success","data":[]}
+        "#]]
+        .assert_eq(&text);
+        // Nobody repeated it for an hour.
+        world.pass(3601).await;
+        let answer = world.client.get("/api/v1/metadata").await;
+        assert_eq!(answer.text, r#"{"status":"success","data":{}}"#);
     });
 }
