@@ -200,7 +200,7 @@ fn moments(scale: &Scale, marks: &Marks) -> Markup {
         moments.insert(0, ("active", "true since", marks.active_at));
     }
     let moments = moments.into_iter().filter(|(.., at)| shown.contains(at));
-    let mut taken = f64::NEG_INFINITY;
+    let (mut taken, mut was_left) = (f64::NEG_INFINITY, false);
     let placed: Vec<_> = moments
         .map(|(class, word, at)| {
             let x = scale.x(at);
@@ -208,8 +208,8 @@ fn moments(scale: &Scale, marks: &Marks) -> Markup {
             let to_left = x > WIDTH - RIGHT - MARK_WIDTH
                 || (class == "active" && fired_x - x < MARK_WIDTH && x > LEFT + MARK_WIDTH);
             let begin = if to_left { x - MARK_WIDTH } else { x };
-            let has_room = begin >= taken - 1.0 || to_left;
-            taken = begin + MARK_WIDTH;
+            let has_room = begin >= taken - 1.0 || (to_left && !was_left);
+            (taken, was_left) = (begin + MARK_WIDTH, to_left);
             (class, word, x, to_left, has_room)
         })
         .collect();

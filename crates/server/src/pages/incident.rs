@@ -75,7 +75,6 @@ fn page(app: &App, view: &IncidentView, problem: Option<&Problem>) -> Response {
         @if let Some(problem) = problem { (refusal(problem)) }
         (head(view, word))
         (response::notices(view))
-        (loss::blind(view))
         div.overview {
             div.lead-column {
                 (response::likely(view))
@@ -83,6 +82,7 @@ fn page(app: &App, view: &IncidentView, problem: Option<&Problem>) -> Response {
             }
             (fired(view))
         }
+        (loss::blind(view))
         (evidence::diagnosis(app, view))
         (evidence::causes(view))
         (mitigation::steps(view))

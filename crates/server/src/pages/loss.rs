@@ -7,6 +7,9 @@ use paramedic_model::TimeMs;
 use crate::view::{IncidentView, Member};
 use crate::words::{Tone, ago, counted, folded, mark, moment};
 
+/// How many blind alerts are listed; more are folded.
+const MEMBERS_SHOWN: usize = 10;
+
 /// Since when and why the target cannot be looked at.
 pub(super) fn notice(view: &IncidentView) -> Markup {
     let incident = &view.incident;
@@ -15,7 +18,7 @@ pub(super) fn notice(view: &IncidentView) -> Markup {
         @if let Some(lost) = lost {
             p.notice.warn {
                 b { "Lost: " } "since " (moment(incident.since(), view.now)) " UTC "
-                code { (lost.target) } " cannot be looked at. "
+                code { (lost.target) } " cannot be looked at: "
                 (folded(view.loss_reason.as_deref().unwrap_or(&lost.reason))) ". "
                 @match lost.seen_at_ms.map(TimeMs) {
                     Some(at) => {
@@ -33,6 +36,7 @@ pub(super) fn notice(view: &IncidentView) -> Markup {
 pub(super) fn blind(view: &IncidentView) -> Markup {
     let lost = view.incident.opened.lost.as_ref();
     let members = &view.members;
+    let (shown, others) = members.split_at(members.len().min(MEMBERS_SHOWN));
     html! {
         @if lost.is_some() || !members.is_empty() {
             section aria-labelledby="blind" {
@@ -44,7 +48,13 @@ pub(super) fn blind(view: &IncidentView) -> Markup {
                         "These fired before. Nobody has seen them end, so their incidents stay open, "
                         "and whoever was told of them is not told that they are over."
                     }
-                    ul.rows { @for member in members { (row(member, view.now)) } }
+                    ul.rows { @for member in shown { (row(member, view.now)) } }
+                    @if !others.is_empty() {
+                        details #others {
+                            summary { "and " (others.len()) " more" }
+                            ul.rows { @for member in others { (row(member, view.now)) } }
+                        }
+                    }
                 }
                 @if let Some(lost) = lost {
                     details #rules {

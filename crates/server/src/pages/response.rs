@@ -123,7 +123,9 @@ pub(super) fn now(app: &App, view: &IncidentView) -> Markup {
                 Stage::Settled(Settled::HandedOver) => (handed_over(view)),
                 Stage::Watching { until } => {
                     p {
-                        (mark(Tone::Good, "alert clear")) " If it stays clear until "
+                        @if incident.opened.lost.is_some() {
+                            (mark(Tone::Good, "answers again")) " If it goes on until "
+                        } @else { (mark(Tone::Good, "alert clear")) " If it stays clear until " }
                         b { (moment_text(*until)) } ", the incident closes."
                     }
                 }
@@ -150,14 +152,16 @@ fn take_along(view: &IncidentView) -> Markup {
 }
 
 fn handed_over(view: &IncidentView) -> Markup {
+    let is_lost = view.incident.opened.lost.is_some();
     html! {
         @if let Some((at, contact, reason)) = view.handed_over() {
             p { "With " b { (contact) } " since " (moment(at, view.now)) " UTC." }
             p { span.muted { "Why: " } (prose(reason)) "." }
         }
         p.muted {
-            "Paramedic does nothing more unasked. It closes when the alert stays clear; below, a "
-            "step can be asked for."
+            "Paramedic does nothing more unasked. It closes when the "
+            @if is_lost { "target goes on answering" } @else { "alert stays clear" }
+            "; below, a step can be asked for."
         }
     }
 }

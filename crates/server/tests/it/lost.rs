@@ -45,8 +45,9 @@ fn the_pages_show_one_outage() {
             "/incidents/2",
             &[
                 "target thing/thing:1",
+                "It closes when the target goes on answering;",
                 "now cannot look",
-                "Lost: since 02:24:00 UTC thing/thing:1 cannot be looked at. connect to thing:1: \
+                "Lost: since 02:24:00 UTC thing/thing:1 cannot be looked at: connect to thing:1: \
                  connection refused.",
                 "It last answered at 02:23:45 UTC",
                 "Blind because of it",
