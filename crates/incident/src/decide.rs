@@ -326,8 +326,9 @@ fn direct(
                 };
             }
             let report = format!("{reason}.");
+            let by = if incident.opened.lost.is_some() { "discovery" } else { "direct read" };
             return Ok(vec![
-                Event::Noted { by: "direct read".to_owned(), text: reason },
+                Event::Noted { by: by.to_owned(), text: reason },
                 Event::Closed { ending: Ending::Removed, report },
             ]);
         }

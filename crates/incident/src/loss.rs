@@ -350,7 +350,7 @@ mod tests {
         check(
             "x -",
             &[
-                "120 direct read noted: app/a is no target any more, and no alert waits for it",
+                "120 discovery noted: app/a is no target any more, and no alert waits for it",
                 "120 Closed: removed",
             ],
         );

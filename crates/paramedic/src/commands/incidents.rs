@@ -166,10 +166,15 @@ pub fn list(args: IncidentsArgs) -> anyhow::Result<ExitCode> {
         eprintln!("no incidents");
     }
     for row in rows {
+        // Of an alert that is blind it matters most which outage it is part of.
+        let stage = match row["under"].as_u64() {
+            Some(lead) => format!("blind, part of {lead}"),
+            None => text(row, "stage").to_owned(),
+        };
         outln!(
             "{:>4}  {:22}  {:32}  {:14}  {}",
             row["id"].to_string(),
-            text(row, "stage"),
+            stage,
             text(row, "alert"),
             text(row, "system"),
             text(row, "summary"),
@@ -232,7 +237,27 @@ fn show(incident: &Value) {
     outln!("  system   {}", text(incident, "system"));
     outln!("  stage    {}", text(incident, "stage"));
     outln!("  since    {}", text(incident, "since"));
+    if incident["blind"].is_object() {
+        let blind = &incident["blind"];
+        outln!("  blind    since {}: {}", text(blind, "since"), text(blind, "reason"));
+    }
+    if let Some(lead) = incident["under"].as_u64() {
+        outln!("  part of  incident {lead}");
+    }
+    if incident["lost"].is_object() {
+        let lost = &incident["lost"];
+        outln!("  lost     {}: {}", text(lost, "target"), text(lost, "reason"));
+        outln!("  seen     {}", text(lost, "last_seen"));
+        outln!("  rules    {} read its samples", lost["rule_count"]);
+    }
     let list = |key: &str| incident[key].as_array().cloned().unwrap_or_default();
+    if !list("members").is_empty() {
+        outln!("\nBlind because of it");
+    }
+    for member in list("members") {
+        let state = if member["blind"] == true { "blind" } else { "known again" };
+        outln!("  {:>4}  {:12}  {}", member["id"].to_string(), state, text(&member, "alert"));
+    }
     outln!("\nEvidence");
     for step in list("evidence") {
         outln!("  {:<18} {}", text(&step, "step"), text(&step, "summary"));

@@ -4,6 +4,7 @@
 use expect_test::{Expect, expect};
 use paramedic_engine::Verb;
 use paramedic_incident::{Incident, SystemChoice};
+use paramedic_scrape::Pool;
 
 use crate::world::{Exporter, Server, World, closed, run, seconds, stands, transcript};
 
@@ -339,6 +340,101 @@ fn a_loss_outlives_the_process() {
         "#]],
         );
     });
+}
+
+#[test]
+fn a_target_that_discovery_takes_away_is_lost_where_something_fired() {
+    run(async {
+        let (world, exporter, server) = server("", &[3, 5]).await;
+        let none =
+            Pool { name: "app".into(), targets: Vec::new(), dropped: Vec::new(), dropped_count: 0 };
+        server.handle.discovered(none).await.expect("the engine runs");
+        world.clock.sleep(seconds(60)).await;
+        check_open(
+            &server,
+            expect![[r#"
+            1 App3 Blind under 3
+            2 App5 Blind under 3
+            3 TargetLost Firing
+        "#]],
+        )
+        .await;
+        check(
+            &server.incident(3).await,
+            expect![[r#"
+            0s    opened about None
+            0s    diagnosed nothing
+            0s    handed over to whoever is on call: app/app.test:9100 cannot be looked at: it is no target any more, and nothing takes its place; no runbook serves `TargetLost`
+        "#]],
+        );
+        drop(exporter);
+        for id in [1, 2] {
+            let verb = Verb::Close("the host is retired".to_owned());
+            server.ask(id, "ann", verb).await.expect("it is open");
+        }
+        world.clock.sleep(seconds(60)).await;
+        check(
+            &server.incident(3).await,
+            expect![[r#"
+                0s    opened about None
+                0s    diagnosed nothing
+                0s    handed over to whoever is on call: app/app.test:9100 cannot be looked at: it is no target any more, and nothing takes its place; no runbook serves `TargetLost`
+                35.4s discovery: app/app.test:9100 is no target any more, and no alert waits for it
+                35.4s closed: removed
+            "#]],
+        );
+    });
+}
+
+#[test]
+fn a_target_that_discovery_takes_away_while_nothing_fires_is_none() {
+    run(async {
+        let (world, _exporter, server) = server("", &[]).await;
+        let none =
+            Pool { name: "app".into(), targets: Vec::new(), dropped: Vec::new(), dropped_count: 0 };
+        server.handle.discovered(none).await.expect("the engine runs");
+        world.clock.sleep(seconds(120)).await;
+        check_open(&server, expect![[r#""#]]).await;
+    });
+}
+
+/// Whatever write of the journal is the machine's last, there is one loss, and all that is blind
+/// stands under it.
+#[test]
+fn a_machine_that_dies_at_any_write_has_one_incident_of_a_loss() {
+    for (place, is_kept) in (0..).flat_map(|place| [(place, false), (place, true)]) {
+        let is_over = run(async {
+            let (world, exporter, server) = server("", &[3, 5]).await;
+            let before = world.journal.commits();
+            world.journal.crash_at(before + place, is_kept);
+            exporter.dies();
+            world.clock.sleep(seconds(120)).await;
+            let crashed = server.incidents().await.is_err();
+            let server = match crashed {
+                true => {
+                    assert!(server.end().await.is_err());
+                    world.journal.recover();
+                    world.start()
+                }
+                false => server,
+            };
+            world.clock.sleep(seconds(120)).await;
+            check_open(
+                &server,
+                expect![[r#"
+                    1 App3 Blind under 3
+                    2 App5 Blind under 3
+                    3 TargetLost Firing
+                "#]],
+            )
+            .await;
+            !crashed
+        });
+        if is_over {
+            assert!(place > 2, "it crashed at {place} places only");
+            return;
+        }
+    }
 }
 
 #[test]
