@@ -243,6 +243,14 @@ impl FamilyRows {
         row as u32
     }
 
+    /// Adds rows with these labels and without samples where there are none.
+    pub fn restore(&mut self, columns: Vec<Column>, count: usize, empty: &Arc<Chunk>) {
+        self.columns = Arc::new(columns);
+        self.newest_at = vec![Family::NEVER; count];
+        self.newest_value = vec![0.0; count];
+        self.chunks = vec![empty.clone(); count.div_ceil(CHUNK)];
+    }
+
     /// Takes labels and samples from a row.
     pub fn clear_row(&mut self, row: u32) {
         for column in Arc::make_mut(&mut self.columns) {

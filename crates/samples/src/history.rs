@@ -5,7 +5,7 @@ use std::sync::Arc;
 use paramedic_model::{Sample, TimeMs};
 use paramedic_promql::Rise;
 
-use crate::codec::{PACK, Reader, Stream, Unpacked, rise, unpack};
+use crate::codec::{PACK, Reader, Stream, Unpacked, pass, rise, unpack};
 
 /// A block that has so many samples is sealed.
 const BLOCK_SAMPLES: u32 = 256;
@@ -139,25 +139,29 @@ impl History {
     /// grows. Gives its newest sample; `None` where it is no block, or not newer than what is there.
     pub fn push_block(&mut self, first_at: TimeMs, bytes: &[u8], last: bool) -> Option<Sample> {
         let before = self.sealed.last().map(|block| block.last_at);
-        let (mut newest, mut count, mut ordered) = (None::<Sample>, 0, self.open.count == 0);
-        let stream = walk(bytes, first_at, TimeMs(i64::MIN), |times, values| {
-            for (at, value) in times.iter().zip(values) {
-                let previous = newest.map(|sample| sample.at).or(before);
-                ordered &= previous.is_none_or(|previous| previous.0 < *at);
-                newest = Some(Sample { at: TimeMs(*at), value: *value });
-            }
-            count += times.len() as u32;
-            true
-        })?;
-        let newest = newest.filter(|_| ordered)?;
-        let last_at = newest.at;
+        if self.open.count > 0 || before.is_some_and(|before| before >= first_at) {
+            return None;
+        }
+        let (mut reader, mut stream, mut count) = (Reader::new(bytes), Stream::new(first_at.0), 0);
+        let (mut at_last_pack, mut pack) = ((reader, stream), Unpacked::new());
+        while !reader.is_empty() {
+            at_last_pack = (reader, stream);
+            count += pass(&mut reader, &mut stream, &mut pack)? as u32;
+        }
+        let (mut reader, mut stream) = at_last_pack;
+        unpack(&mut reader, &mut stream, i64::MIN, &mut pack)?;
+        let (at, value) = (*pack.times().last()?, *pack.values().last()?);
+        let last_at = TimeMs(at);
+        if last_at < first_at {
+            return None;
+        }
         if last {
             let bytes = bytes.to_vec();
             self.open = Open { first_at, last_at, stream, count, unfilled: 0, bytes };
         } else {
             self.sealed.push(Sealed { first_at, last_at, bytes: bytes.into() });
         }
-        Some(newest)
+        Some(Sample { at: last_at, value })
     }
 
     /// The sealed blocks: when each begins, and its bytes.

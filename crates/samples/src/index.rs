@@ -12,11 +12,13 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 use paramedic_model::{Labels, METRIC_NAME};
 use paramedic_promql::{Column, NO_VALUE, Selections, Symbol};
 
 use crate::chunk::Chunk;
 use crate::family::FamilyRows;
+use crate::log::LabelColumn;
 use crate::symbols::{SymbolIndex, Texts};
 
 /// A series of a window, for whoever commits to it again and again.
@@ -128,6 +130,55 @@ impl FamilyIndex {
         let (hash, texts) = (shared.hash_of(labels), &*texts);
         self.rows.insert_unique(hash, row, |row| shared.hash_of_row(family, *row, texts));
         row
+    }
+
+    /// Fills a family that has no rows. `first` is the generation of the first. `None` where two
+    /// have one label set, or the columns are none of label sets.
+    pub fn restore(
+        &mut self,
+        family: &mut FamilyRows,
+        count: usize,
+        columns: &[LabelColumn],
+        first: u32,
+        shared: &mut Shared,
+        texts: &mut Texts,
+    ) -> Option<()> {
+        let mut hashes = vec![0u64; count];
+        let mut restored: Vec<Column> = Vec::with_capacity(columns.len());
+        for LabelColumn { name, values, codes } in columns {
+            let is_new = restored.iter().all(|column| column.name != *name);
+            if !is_new || *name == METRIC_NAME || values.contains(&"") {
+                return None;
+            }
+            let symbols = values.iter().map(|value| shared.symbols.take(value, texts));
+            let symbols: Vec<_> = [Symbol::EMPTY].into_iter().chain(symbols).collect();
+            let by_symbol: HashMap<_, _> = symbols.iter().copied().zip(0..).skip(1).collect();
+            if by_symbol.len() != values.len() {
+                return None;
+            }
+            let pairs = values.iter().map(|value| shared.hasher.hash_one((*name, *value)));
+            let pairs: Vec<_> = [0].into_iter().chain(pairs).collect();
+            let codes = codes.get(..count)?.to_vec();
+            for (hash, code) in hashes.iter_mut().zip(&codes) {
+                *hash = hash.wrapping_add(*pairs.get(*code as usize)?);
+            }
+            self.codes.push(by_symbol);
+            restored.push(Column { name: (*name).to_owned(), values: symbols, codes });
+        }
+        let is_one = |a: u32, b: u32| {
+            restored.iter().all(|column| column.codes[a as usize] == column.codes[b as usize])
+        };
+        self.rows.reserve(count, |row| hashes[*row as usize]);
+        for (row, hash) in (0..).zip(&hashes) {
+            match self.rows.entry(*hash, |other| is_one(row, *other), |row| hashes[*row as usize]) {
+                Entry::Occupied(_) => return None,
+                Entry::Vacant(entry) => entry.insert(row),
+            };
+            let generation = first.wrapping_add(row);
+            self.states.push(RowState { generation, ..RowState::default() });
+        }
+        family.restore(restored, count, &shared.empty);
+        Some(())
     }
 
     /// Frees a row.

@@ -6,9 +6,10 @@ use paramedic_model::{Histogram, Labels, METRIC_NAME, Sample, TimeMs};
 use paramedic_promql::{Family, FamilyId, RowRef, Source};
 
 use crate::Snapshot;
-use crate::chunk::CHUNK;
+use crate::chunk::{CHUNK, CHUNK_BYTES};
 use crate::family::{FamilyRows, Outcome, Pushed, row_bytes};
 use crate::index::{FamilyIndex, ROW_INDEX_BYTES, RowState, SeriesRef, Shared};
+use crate::log::LabelColumn;
 
 /// What a family takes beside its rows.
 const FAMILY_BYTES: usize = 512;
@@ -79,6 +80,46 @@ impl Store {
         self.row_bytes += (dictionary_len(rows) - values) * 20;
         self.data.renew_generation();
         Some(SeriesRef { family, row, generation: self.generation })
+    }
+
+    /// Makes the series of one name at once, where there are none yet: their number and labels.
+    /// Those beyond `bytes_max` are refused, and have [`SeriesRef::NONE`]. `None` where there are
+    /// series of this name, or two with one label set.
+    pub fn restore_family(
+        &mut self,
+        name: &str,
+        count: usize,
+        columns: &[LabelColumn],
+        bytes_max: Option<usize>,
+    ) -> Option<Vec<SeriesRef>> {
+        if self.data.by_name.contains_key(name) {
+            return None;
+        }
+        let chunk = CHUNK_BYTES.div_ceil(CHUNK);
+        let bytes = 16 + columns.len() * 4 + ROW_INDEX_BYTES + chunk;
+        let room = bytes_max.map(|most| most.saturating_sub(self.bytes()) / bytes);
+        let fitting = room.map_or(count, |room| room.min(count));
+        let family = self.add_family(name);
+        let rows = Arc::make_mut(&mut self.data.families[family as usize]);
+        let first = self.generation.wrapping_add(1);
+        self.families[family as usize].restore(
+            rows,
+            fitting,
+            columns,
+            first,
+            &mut self.shared,
+            &mut self.data.texts,
+        )?;
+        self.generation = self.generation.wrapping_add(fitting as u32);
+        self.made += fitting as u64;
+        self.row_bytes += bytes * fitting;
+        self.data.renew_generation();
+        let made = (0..fitting as u32).map(|row| SeriesRef {
+            family,
+            row,
+            generation: first.wrapping_add(row),
+        });
+        Some(made.chain(std::iter::repeat_n(SeriesRef::NONE, count - fitting)).collect())
     }
 
     fn add_family(&mut self, name: &str) -> u32 {

@@ -10,7 +10,7 @@ use paramedic_model::{
 use paramedic_promql::{Family, FamilyId, Rise, RowRef, Selections, Source, Symbol};
 
 use crate::family::Outcome;
-use crate::log::{self, Layout, Log};
+use crate::log::{self, LabelColumn, Layout, Log};
 use crate::store::Store;
 use crate::{
     Checkpoint, Commit, LogError, LogOptions, OpenError, Replayed, SeriesRef, Snapshot, TargetId,
@@ -627,6 +627,16 @@ impl Window {
             self.take(target, last, None, at, series.to_vec(), values, &mut commit);
         }
         commit
+    }
+
+    /// The series of one name that a new window has; see [`Store::restore_family`].
+    pub(crate) fn restore_family(
+        &mut self,
+        name: &str,
+        count: usize,
+        columns: &[LabelColumn],
+    ) -> Option<Vec<SeriesRef>> {
+        self.store.restore_family(name, count, columns, self.options.memory_limit)
     }
 
     pub(crate) fn restore_block(

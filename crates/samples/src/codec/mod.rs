@@ -4,4 +4,4 @@ mod bits;
 mod pack;
 
 pub(crate) use bits::{Reader, put_signed, put_varint, unzigzag, zigzag};
-pub(crate) use pack::{PACK, Stream, Unpacked, rise, unpack};
+pub(crate) use pack::{PACK, Stream, Unpacked, pass, rise, unpack};

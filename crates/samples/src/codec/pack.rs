@@ -205,6 +205,13 @@ pub(crate) fn unpack(
     unpack_values(reader, &mut to.numbers, &mut to.values[..count])
 }
 
+/// Passes over the pack that `reader` stands at, and gives how many samples it has.
+pub(crate) fn pass(reader: &mut Reader, stream: &mut Stream, room: &mut Unpacked) -> Option<usize> {
+    let (count, _) = read_times(reader, stream, &mut room.numbers, &mut room.times)?;
+    pass_values(reader, count)?;
+    Some(count)
+}
+
 /// The samples of the pack that `reader` stands at with `after < at <= until`, by their ends, and
 /// whether nothing later is wanted. `None` where a value falls, and where only floats would tell.
 pub(crate) fn rise(

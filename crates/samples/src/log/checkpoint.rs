@@ -4,16 +4,16 @@ use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 
-use paramedic_model::{Labels, TimeMs};
-use paramedic_promql::{Family, FamilyId, RowRef, Source};
+use paramedic_model::TimeMs;
+use paramedic_promql::{Column, Family, FamilyId, NO_VALUE, RowRef, Source};
 
 use super::frame::put_record;
-use super::records::{kind, put_histogram, put_ids, put_labels, put_target};
+use super::records::{LabelColumn, kind, put_family, put_histogram, put_ids, put_target};
 use super::{CHECKPOINT, LogError, SEGMENT, file_path, header, sync_dir};
 use crate::codec::{PACK, Stream, put_signed, put_varint};
 use crate::{SeriesRef, Snapshot, TargetId};
 
-/// How many series one record names, and how many have their blocks in one.
+/// How many series have their blocks in one record.
 const SERIES_PER_RECORD: usize = 1024;
 
 /// What a series is numbered as that is not in the checkpoint.
@@ -71,23 +71,24 @@ impl Checkpoint {
             put_signed(out, self.data.floor.0);
         });
         let rows = self.rows();
-        let mut previous = Labels::empty();
-        for (index, rows) in rows.chunks(SERIES_PER_RECORD).enumerate() {
-            put_record(&mut buffer, kind::SERIES, |out| {
-                put_varint(out, rows.len() as u64);
-                for row in rows {
-                    let labels = self.data.labels(*row);
-                    put_labels(out, &previous, &labels);
-                    previous = labels;
-                }
+        let mut first = 0;
+        for rows in rows.chunk_by(|a, b| a.family == b.family) {
+            let family = self.data.family(rows[0].family);
+            let columns: Vec<_> =
+                family.columns.iter().map(|column| self.column(column, rows)).collect();
+            put_record(&mut buffer, kind::FAMILY, |out| {
+                put_family(out, family.name, rows.len(), &columns);
             });
-            put_record(&mut buffer, kind::BLOCKS, |out| {
-                put_varint(out, (index * SERIES_PER_RECORD) as u64);
-                put_varint(out, rows.len() as u64);
-                rows.iter().for_each(|row| self.put_row(*row, out));
-            });
-            file.write_all(&buffer)?;
-            buffer.clear();
+            for rows in rows.chunks(SERIES_PER_RECORD) {
+                put_record(&mut buffer, kind::BLOCKS, |out| {
+                    put_varint(out, first);
+                    put_varint(out, rows.len() as u64);
+                    rows.iter().for_each(|row| self.put_row(*row, out));
+                });
+                file.write_all(&buffer)?;
+                buffer.clear();
+                first += rows.len() as u64;
+            }
         }
         let ids = self.ids(&rows);
         let mut at = 0;
@@ -127,6 +128,24 @@ impl Checkpoint {
             used.map(move |(row, _)| RowRef { family, row: row as u32 })
         });
         rows.collect()
+    }
+
+    /// A label of some rows of its family.
+    fn column<'a>(&'a self, column: &'a Column, rows: &[RowRef]) -> LabelColumn<'a> {
+        let mut values = Vec::new();
+        // The dictionary may have values that no row has any more.
+        let mut renamed = vec![0; column.values.len()];
+        let codes = rows.iter().map(|row| {
+            let code = column.codes[row.row as usize];
+            let new = &mut renamed[code as usize];
+            if *new == 0 && code != NO_VALUE {
+                values.push(self.data.text(column.values[code as usize]));
+                *new = values.len() as u32;
+            }
+            *new
+        });
+        let codes = codes.collect();
+        LabelColumn { name: &column.name, values, codes }
     }
 
     /// Per family and row, its number in the file.

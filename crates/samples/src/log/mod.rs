@@ -32,6 +32,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use checkpoint::Checkpoint;
+pub(crate) use records::LabelColumn;
 pub(crate) use replay::open;
 pub(crate) use write::{Layout, Log};
 

@@ -9,7 +9,7 @@ use paramedic_model::{BucketSpan, Histogram, Labels, ResetHint};
 use crate::codec::{Reader, put_signed, put_varint, unzigzag, zigzag};
 
 /// The version of the format that this code writes, and the newest that it reads.
-pub(super) const VERSION: u64 = 1;
+pub(super) const VERSION: u64 = 2;
 
 /// The kinds of records. A number is never given to another kind.
 pub(super) mod kind {
@@ -33,6 +33,9 @@ pub(super) mod kind {
     pub const BLOCKS: u8 = 9;
     /// Of a checkpoint: it is complete.
     pub const END: u8 = 10;
+    /// Of a checkpoint, since version 2: the labels of series of one name, by columns; they get the
+    /// next numbers.
+    pub const FAMILY: u8 = 11;
 }
 
 /// Whether and how values follow in a samples record.
@@ -125,6 +128,45 @@ pub(super) fn read_labels(reader: &mut Reader, previous: &Labels) -> Option<Labe
         });
     }
     Some(pairs.into_iter().collect())
+}
+
+/// A label of the series of a family, in the order of their numbers.
+#[derive(Debug, Default)]
+pub(crate) struct LabelColumn<'a> {
+    pub name: &'a str,
+    /// The values that occur, each once.
+    pub values: Vec<&'a str>,
+    /// Per series one more than the index of its value; zero, where it does not have the label.
+    pub codes: Vec<u32>,
+}
+
+/// Appends the labels of `count` series of one name.
+pub(super) fn put_family(out: &mut Vec<u8>, name: &str, count: usize, columns: &[LabelColumn]) {
+    put_text(out, name);
+    put_varint(out, count as u64);
+    put_varint(out, columns.len() as u64);
+    for LabelColumn { name, values, codes } in columns {
+        put_text(out, name);
+        put_varint(out, values.len() as u64);
+        values.iter().for_each(|value| put_text(out, value));
+        codes.iter().for_each(|code| put_varint(out, u64::from(*code)));
+    }
+}
+
+/// Reads what [`put_family`] wrote: the name, how many series there are, and their labels.
+pub(super) fn read_family<'a>(
+    reader: &mut Reader<'a>,
+) -> Option<(&'a str, usize, Vec<LabelColumn<'a>>)> {
+    let name = reader.text()?;
+    let count = reader.count()?;
+    let columns = (0..reader.count()?).map(|_| {
+        let name = reader.text()?;
+        let values = (0..reader.count()?).map(|_| reader.text()).collect::<Option<Vec<_>>>()?;
+        let code = |code: u64| u32::try_from(code).ok().filter(|c| *c as usize <= values.len());
+        let codes = (0..count).map(|_| code(reader.varint()?)).collect::<Option<_>>()?;
+        Some(LabelColumn { name, values, codes })
+    });
+    Some((name, count, columns.collect::<Option<_>>()?))
 }
 
 /// Appends the name of a target.

@@ -8,7 +8,9 @@ use paramedic_model::{Labels, Sample, TimeMs};
 
 use super::checkpoint::list;
 use super::frame::{Found, MAGIC, record_at};
-use super::records::{VERSION, changes, kind, read_change, read_histogram, read_ids, read_labels};
+use super::records::{
+    VERSION, changes, kind, read_change, read_family, read_histogram, read_ids, read_labels,
+};
 use super::{CHECKPOINT, Flaw, Log, LogError, OnDamage, OpenError, Replayed, SEGMENT};
 use crate::codec::{Reader, Stream, Unpacked, unpack};
 use crate::{SeriesRef, TargetId, Window, WindowOptions};
@@ -199,6 +201,12 @@ impl<'a> Reading<'a> {
             kind::CLOCK if self.is_checkpoint => {
                 let (newest, floor) = (TimeMs(reader.signed()?), TimeMs(reader.signed()?));
                 self.window.restore_clock((newest.0 != i64::MIN).then_some(newest), floor);
+            }
+            kind::FAMILY if self.is_checkpoint => {
+                let (name, count, columns) = read_family(reader)?;
+                let series = self.window.restore_family(name, count, &columns)?;
+                // Who they are is not asked again: a checkpoint has its samples before any expire.
+                self.series.extend(series.into_iter().map(|series| (series, Labels::empty())));
             }
             kind::BLOCKS if self.is_checkpoint => self.blocks(reader)?,
             kind::END if self.is_checkpoint => {

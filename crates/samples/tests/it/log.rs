@@ -314,19 +314,19 @@ fn one_process_at_a_time_and_no_later_format() {
     let path = dir.path().join("00000001.segment");
     let mut bytes = fs::read(&path).expect("reads");
     // The header: magic, length 3, kind 1, checksum, version, what it is, number, checksum.
-    bytes[17] = 2;
-    let check = crc32fast::hash(&[1, 2, 0, 1]);
+    bytes[17] = 3;
+    let check = crc32fast::hash(&[1, 3, 0, 1]);
     bytes[20..24].copy_from_slice(&check.to_le_bytes());
     fs::write(&path, bytes).expect("writes");
     let later = Window::open(dir.path(), options(quick())).expect_err("is later");
-    assert!(matches!(later, OpenError::Version { found: 2, .. }), "{later}");
+    assert!(matches!(later, OpenError::Version { found: 3, .. }), "{later}");
 }
 
 /// A file of records that have their checksums and say anything.
 fn strange_file(numbers: &mut Numbers) -> Vec<u8> {
     let mut out = b"PMSAMPLE".to_vec();
     for _ in 0..numbers.below(12) {
-        let kind = 1 + numbers.below(11) as u8;
+        let kind = 1 + numbers.below(12) as u8;
         // Small numbers mostly, so that counts, lengths and numbers of series often fit.
         let payload: Vec<u8> = (0..numbers.below(40))
             .map(|_| match numbers.below(4) {
@@ -382,6 +382,25 @@ fn a_checkpoint_replaces_what_was_before_it() {
     let (again, replayed) = open(copy(dir.path()).path());
     assert_eq!((replayed.samples, replayed.files), (0, 2));
     check_same(&again, &window);
+}
+
+#[test]
+fn what_a_lower_memory_limit_has_no_room_for_stays_out() {
+    let dir = TempDir::new().expect("a directory");
+    let (mut window, _) = open(dir.path());
+    let series: Vec<_> = (0..2000)
+        .map(|n| Series::new("m", [("host", &*(n % 40).to_string()), ("n", &n.to_string())], 1.0))
+        .collect();
+    window.commit_target(&"a".into(), at(0), &series);
+    window.checkpoint().expect("begins").expect("a log").write().expect("writes");
+    drop(window);
+    let mut settings = options(quick());
+    settings.memory_limit = Some(300_000);
+    let (mut window, replayed) = Window::open(dir.path(), settings).expect("opens");
+    assert!((100..1900).contains(&replayed.series), "{}", replayed.series);
+    let commit = window.commit_target(&"a".into(), at(1), &series);
+    assert!(commit.accepted >= replayed.series && commit.rejected.over_limit > 100);
+    assert_eq!(commit.accepted + commit.rejected.over_limit, 2000);
 }
 
 #[test]
