@@ -159,13 +159,13 @@ fn selects_any(
     rows: &[u32],
 ) -> bool {
     let mut filters = Vec::new();
-    for matcher in matchers {
+    let (names, others): (Vec<_>, Vec<_>) =
+        matchers.iter().partition(|matcher| matcher.name() == METRIC_NAME);
+    if !names.iter().all(|matcher| matcher.matches(family.name)) {
+        return false;
+    }
+    for matcher in others {
         match family.column(matcher.name()) {
-            _ if matcher.name() == METRIC_NAME => {
-                if !matcher.matches(family.name) {
-                    return false;
-                }
-            }
             Some(column) => filters.push((column, matcher)),
             None if !matcher.matches("") => return false,
             None => {}
