@@ -56,7 +56,7 @@ pub(crate) struct Evaluated {
 
 impl Alerts {
     /// The groups with the state that an earlier process wrote: the time already pending counts,
-    /// the time that nobody looked does not.
+    /// the time that nobody looked does not. Those that restore from series have none yet.
     pub fn restore(
         mut groups: Vec<Group>,
         rows: &BTreeMap<String, GroupRow>,
@@ -66,7 +66,7 @@ impl Alerts {
         resend_delay: Option<Duration>,
         now: TimeMs,
     ) -> Self {
-        for group in &mut groups {
+        for group in groups.iter_mut().filter(|group| !group.restores_from_series()) {
             if let Some(row) = rows.get(&group.key()) {
                 restore::restore(group, row, now);
             }
@@ -150,6 +150,7 @@ impl Alerts {
             };
             let (began, previous) = (Instant::now(), group.evaluated_at());
             let round = group.evaluate(&mut Rows { window, began }, at, &context);
+            group.restore_if_due(window, now);
             self.vitals.count(group, previous, &round, began.elapsed());
             for (rule, reason) in &round.failures {
                 let name = group.rules()[*rule].rule().name();

@@ -134,7 +134,9 @@ pub fn setup(
     environment: &Environment,
     journal: Box<dyn Journal>,
 ) -> anyhow::Result<Setup> {
-    let groups = groups(config, &loaded, environment.clock.now());
+    let mut groups = groups(config, &loaded, environment.clock.now());
+    // Only those of the start: groups that a reload brings have nothing to come back.
+    groups.iter_mut().for_each(|group| group.restore_from_series(config.restore));
     let (mut watched, mut targets) = (Vec::new(), Vec::new());
     for system in &config.systems {
         let opened = open(system, environment);

@@ -101,9 +101,14 @@ impl Group {
     /// then it writes no `ALERTS`. To be called before the first one.
     pub fn restore_from_series(&mut self, restore: Restore) {
         self.restore = restore;
-        if restore != Restore::Journal {
+        if self.restores_from_series() {
             self.rules.iter_mut().for_each(|state| state.restored = false);
         }
+    }
+
+    /// Whether the alerts come back from series, and not from a snapshot.
+    pub fn restores_from_series(&self) -> bool {
+        self.restore != Restore::Journal
     }
 
     /// Restores the alerts, where [`Group::restore_from_series`] asked for it and the second

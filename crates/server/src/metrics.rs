@@ -299,16 +299,18 @@ fn of_server(page: &mut Page, app: &App) {
     let family = page.family(name, MetricType::Gauge, help);
     sample(family, name, [("version", version)], 1.0);
     let api = app.prometheus();
-    // A configuration that cannot be used is refused at the start, so the one in use is a good one.
+    // A configuration that cannot be used is refused at the start: without a reload all is well.
+    let (is_good, good_at) =
+        app.reloader().map_or((true, api.started()), |reloader| reloader.last());
     page.gauge(
         "prometheus_config_last_reload_success_timestamp_seconds",
         "Timestamp of the last successful configuration reload.",
-        seconds(api.started()),
+        seconds(good_at),
     );
     page.gauge(
         "prometheus_config_last_reload_successful",
         "Whether the last configuration reload attempt was successful.",
-        1.0,
+        f64::from(u8::from(is_good)),
     );
     let (running, places) = api.queries();
     page.gauge(

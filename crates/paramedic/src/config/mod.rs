@@ -6,6 +6,7 @@
 
 mod guards;
 mod prometheus;
+mod restoring;
 mod samples;
 mod sending;
 mod serving;
@@ -23,6 +24,7 @@ use paramedic_engine::Freeze;
 use paramedic_incident::Policy;
 use paramedic_integration::TlsSettings;
 use paramedic_model::parse_duration;
+use paramedic_rules::Restore;
 use paramedic_scrape::{Alerting, Job, find_files};
 use paramedic_yaml::{Key, Place};
 
@@ -70,6 +72,8 @@ pub struct Config {
     pub retention: Duration,
     /// What samples may cost, and what a power cut may.
     pub samples: SamplesConfig,
+    /// How alerts come back after a restart. Default: from the journal.
+    pub restore: Restore,
 }
 
 /// `global`, as in Prometheus, with its defaults.
@@ -232,6 +236,7 @@ impl Reader<'_> {
         let retention = self.duration(table.get("retention"), "retention");
         let retention = retention.unwrap_or(Config::default().retention);
         let samples = self.samples(table.get("samples"));
+        let restore = self.restore(table.get("restore"));
         self.mistakes.extend(table.unknown());
         Ok(Config {
             global,
@@ -250,6 +255,7 @@ impl Reader<'_> {
             query,
             retention,
             samples,
+            restore,
         })
     }
 
@@ -408,6 +414,7 @@ impl Default for Config {
             query: QueryConfig::default(),
             retention: Duration::from_secs(2 * 3600),
             samples: SamplesConfig::default(),
+            restore: Restore::default(),
         }
     }
 }

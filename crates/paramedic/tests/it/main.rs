@@ -30,6 +30,9 @@ mod command_line;
 /// `check rules` and `test rules`: verdicts, reports, the example of the docs, the shipped rules.
 mod rules;
 
+/// Rules that are edited while everything runs, and what a restart leaves of their alerts.
+mod reloads;
+
 /// The five alerts that the product began with: verbatim rules, pages, faults.
 mod seeds;
 

@@ -125,13 +125,27 @@ impl Serve {
         runs && !self.said().contains("panicked")
     }
 
+    /// SIGHUP.
+    pub fn hang_up(&self) {
+        #[expect(clippy::disallowed_methods, reason = "the test is about the process")]
+        let mut kill = Command::new("kill");
+        let sent = kill.args(["-HUP", &self.child.id().to_string()]).status();
+        assert!(sent.expect("kill is there").success());
+    }
+
     /// A page or an answer of the API, with its head.
     pub async fn get(&self, path: &str) -> String {
+        self.request("GET", path).await
+    }
+
+    /// What it answers, with its head.
+    pub async fn request(&self, method: &str, path: &str) -> String {
         let mut stream =
             TcpTransport.connect(&self.address).await.expect("the server accepts connections");
         let token = std::fs::read_to_string(self.folder.join("data/token")).expect("a token");
         let request = format!(
-            "GET {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nConnection: close\r\n\r\n",
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\n\
+             Content-Length: 0\r\nConnection: close\r\n\r\n",
             self.address,
             token.trim()
         );
