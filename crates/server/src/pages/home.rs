@@ -157,7 +157,7 @@ fn incident(row: &Row, under: &[Row], now: TimeMs) -> Markup {
                 @if let Some(cause) = &row.likely {
                     div { dt { "likely" } dd { (cause) } }
                 }
-                @if let Some(count) = row.lost_rules {
+                @if let Some(count) = row.lost_rules.filter(|_| row.signal != Signal::Clear) {
                     div { dt { "blind" } dd { (counted(count, "alert rule", "alert rules")) } }
                 }
                 div { dt { "waits for" } dd { (prose(&row.waits_for)) } }

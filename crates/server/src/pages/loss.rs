@@ -36,6 +36,7 @@ pub(super) fn notice(view: &IncidentView) -> Markup {
 pub(super) fn blind(view: &IncidentView) -> Markup {
     let lost = view.incident.opened.lost.as_ref();
     let members = &view.members;
+    let is_lost = view.incident.is_open() && view.incident.signal != Signal::Clear;
     let (shown, others) = members.split_at(members.len().min(MEMBERS_SHOWN));
     html! {
         @if lost.is_some() || !members.is_empty() {
@@ -45,8 +46,10 @@ pub(super) fn blind(view: &IncidentView) -> Markup {
                     p { "No alert that had fired." }
                 } @else {
                     p.muted {
-                        "These fired before. Nobody has seen them end, so their incidents stay open, "
-                        "and whoever was told of them is not told that they are over."
+                        @if members.iter().any(|member| member.is_blind) {
+                            "These fired before. Nobody has seen them end, so their incidents stay "
+                            "open, and whoever was told of them is not told that they are over."
+                        } @else { "Nobody could see whether these ended, as long as it was lost." }
                     }
                     ul.rows { @for member in shown { (row(member, view.now)) } }
                     @if !others.is_empty() {
@@ -60,7 +63,8 @@ pub(super) fn blind(view: &IncidentView) -> Markup {
                     details #rules {
                         summary {
                             (counted(lost.rule_count, "alert rule reads", "alert rules read"))
-                            " its samples and cannot speak"
+                            " its samples and "
+                            @if is_lost { "cannot speak" } @else { "could not speak meanwhile" }
                         }
                         ul.labels {
                             @for rule in &lost.rules { li { code { (folded(rule)) } } }

@@ -79,7 +79,8 @@ fn the_pages_show_one_outage() {
             "/incidents/2",
             &[
                 "now answers again",
-                "known again #1 ThingDown",
+                "Nobody could see whether these ended, as long as it was lost. known again #1 ThingDown",
+                "could not speak meanwhile",
                 "thing/thing:1 answers again: it was",
             ],
         )
