@@ -1,13 +1,16 @@
 //! The groups of rules at work, and their state as the journal keeps it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use paramedic_journal::GroupRow;
 use paramedic_model::{Histogram, Labels, Series, TimeMs};
 use paramedic_promql::{EvalOptions, Source};
-use paramedic_rules::{Alert, AlertEvent, Change, Context, Group, Health, Outgoing, State, Store};
+use paramedic_rules::{
+    ALERT_NAME, Alert, AlertEvent, Change, Context, Group, Health, Outgoing, RuleState, State,
+    Store,
+};
 use paramedic_samples::{Commit, Window};
 use tokio::time::Instant;
 
@@ -17,6 +20,8 @@ use crate::vitals::RuleVitals;
 /// All groups.
 pub(crate) struct Alerts {
     groups: Vec<Group>,
+    /// Where the rules of each name are: the group, and the position in it.
+    by_name: HashMap<String, Vec<(usize, usize)>>,
     /// Groups that a reload took away, until their series have ended.
     ending: Vec<Group>,
     options: EvalOptions,
@@ -50,8 +55,8 @@ pub(crate) struct Evaluated {
     pub outgoing: Vec<Outgoing>,
     /// The state to write, of the groups whose alerts changed or wait.
     pub rows: BTreeMap<String, GroupRow>,
-    /// Whether any group was due.
-    pub evaluated: bool,
+    /// The names of the rules that were evaluated.
+    pub names: HashSet<String>,
 }
 
 impl Alerts {
@@ -72,6 +77,7 @@ impl Alerts {
             }
         }
         Self {
+            by_name: by_name(&groups),
             groups,
             ending: Vec::new(),
             options,
@@ -88,9 +94,22 @@ impl Alerts {
         &self.groups
     }
 
-    /// The groups, for a reload.
-    pub fn groups_mut(&mut self) -> &mut Vec<Group> {
-        &mut self.groups
+    /// Takes all groups away, for a reload.
+    pub fn take_groups(&mut self) -> Vec<Group> {
+        self.by_name.clear();
+        std::mem::take(&mut self.groups)
+    }
+
+    /// Puts groups in place of those that are there.
+    pub fn put_groups(&mut self, groups: Vec<Group>) {
+        self.by_name = by_name(&groups);
+        self.groups = groups;
+    }
+
+    /// The rules of this name.
+    fn named(&self, name: &str) -> impl Iterator<Item = &RuleState> {
+        let places = self.by_name.get(name).map(Vec::as_slice).unwrap_or_default();
+        places.iter().map(|(group, rule)| &self.groups[*group].rules()[*rule])
     }
 
     /// Ends the series of groups that are gone, which come without rules.
@@ -100,8 +119,7 @@ impl Alerts {
 
     /// Whether there is a rule for alerts of this name.
     pub fn has_rule(&self, alert: &str) -> bool {
-        let mut rules = self.groups.iter().flat_map(|group| group.rules());
-        rules.any(|state| state.rule().name() == alert)
+        self.by_name.contains_key(alert)
     }
 
     /// What rounds cost.
@@ -142,7 +160,8 @@ impl Alerts {
         self.end_series(window, now);
         for group in &mut self.groups {
             let Some(at) = group.due(now) else { continue };
-            evaluated.evaluated = true;
+            let names = group.rules().iter().map(|state| state.rule().name().to_owned());
+            evaluated.names.extend(names);
             let context = Context {
                 options: &self.options,
                 external_labels: &self.external_labels,
@@ -206,9 +225,7 @@ impl Alerts {
     /// Whether this process has evaluated the alert's rule. Until then it knows of the alert only
     /// what an earlier process wrote.
     pub fn is_current(&self, alert: &str) -> bool {
-        let rules = self.groups.iter().flat_map(|group| group.rules());
-        let mut rules = rules.filter(|state| state.rule().name() == alert);
-        rules.all(|state| state.evaluated_at().is_some())
+        self.named(alert).all(|state| state.evaluated_at().is_some())
     }
 
     /// Whether the expression of the alert with these labels holds on the samples that there are
@@ -250,9 +267,7 @@ impl Alerts {
 
     /// Why the rule of an alert has no result, where it has none: then nobody knows of its alerts.
     pub fn failure(&self, alert: &str) -> Option<&str> {
-        let rules = self.groups.iter().flat_map(|group| group.rules());
-        let mut rules = rules.filter(|state| state.rule().name() == alert);
-        rules.find_map(|state| match state.health() {
+        self.named(alert).find_map(|state| match state.health() {
             Health::Err(reason) => Some(reason.as_str()),
             Health::Unknown | Health::Ok => None,
         })
@@ -260,10 +275,19 @@ impl Alerts {
 
     /// The alert with these labels, while it is pending or fires.
     pub fn active(&self, labels: &Labels) -> Option<&Alert> {
-        let rules = self.groups.iter().flat_map(|group| group.rules());
-        let mut alerts = rules.flat_map(|rule| rule.alerts());
-        alerts.find(|alert| alert.state.is_active() && alert.labels == *labels)
+        let mut alerts = self.named(labels.value(ALERT_NAME)).filter_map(|rule| rule.alert(labels));
+        alerts.find(|alert| alert.state.is_active())
     }
+}
+
+fn by_name(groups: &[Group]) -> HashMap<String, Vec<(usize, usize)>> {
+    let mut by_name = HashMap::<_, Vec<_>>::new();
+    for (at, group) in groups.iter().enumerate() {
+        for (rule, state) in group.rules().iter().enumerate() {
+            by_name.entry(state.rule().name().to_owned()).or_default().push((at, rule));
+        }
+    }
+    by_name
 }
 
 /// Whether time is being counted for an alert.

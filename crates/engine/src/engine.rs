@@ -304,7 +304,7 @@ impl Engine {
             Some(Input::Reload(reload, reply)) => {
                 let reloaded = self.reload(*reload, now);
                 if self.awaited.is_empty() {
-                    self.signals(now);
+                    self.signals(now, |_| true);
                 }
                 self.write()?;
                 let _ = reply.send(reloaded);
@@ -346,8 +346,8 @@ impl Engine {
         for fired in round.fired {
             self.alert_fired(fired, now);
         }
-        if round.evaluated {
-            self.signals(now);
+        if !round.names.is_empty() {
+            self.signals(now, |alert| round.names.contains(alert));
             self.losses_due = true;
         }
     }
@@ -393,9 +393,13 @@ impl Engine {
         id
     }
 
-    /// Tells every open incident what its alert does.
-    fn signals(&mut self, now: TimeMs) {
-        let ours = |i: &&Incident| i.is_open() && i.opened.is_of_rule();
+    /// Tells the open incidents of some rules what their alerts do, and those of which there is no
+    /// rule any more.
+    fn signals(&mut self, now: TimeMs, of: impl Fn(&str) -> bool) {
+        let ours = |i: &&Incident| {
+            let rule = &i.opened.alert;
+            i.is_open() && i.opened.is_of_rule() && (of(rule) || !self.alerts.has_rule(rule))
+        };
         let open: Vec<_> = self.incidents.values().filter(ours).map(|i| i.id).collect();
         for id in open {
             let incident = &self.incidents[&id];

@@ -36,9 +36,9 @@ impl Engine {
     /// Takes new rules and pages.
     pub(crate) fn reload(&mut self, reload: Reload, now: TimeMs) -> Reloaded {
         let mut reloaded = Reloaded::default();
-        let old = std::mem::take(self.alerts.groups_mut());
+        let old = self.alerts.take_groups();
         let (groups, gone) = replace(old, reload.groups, &mut reloaded);
-        *self.alerts.groups_mut() = groups;
+        self.alerts.put_groups(groups);
         let ending = gone.into_iter().map(|group| without_rules(group, now));
         self.alerts.end(ending);
         self.pages = reload.pages;

@@ -220,7 +220,7 @@ fn eq(args: &[Value]) -> Result<bool, String> {
             _ if basic_kind(first) != basic_kind(other) => {
                 return Err(incompatible(first, other));
             }
-            (Value::Time(_) | Value::Duration(_) | Value::Sample(_), _)
+            (Value::Time(_) | Value::Duration(_) | Value::Sample(_) | Value::Histogram(_), _)
                 if first.type_name() == other.type_name() =>
             {
                 // Pointers: two calls never give the same one.

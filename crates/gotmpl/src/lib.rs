@@ -40,6 +40,7 @@ mod value;
 
 pub use error::TemplateError;
 pub use functions::{Functions, QueryFn};
+pub use number::format_shortest;
 pub use template::{Missing, Options, Template, alert_data};
 pub use time::{Duration, Time};
 pub use value::{Map, Record, Value};

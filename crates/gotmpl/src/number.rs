@@ -132,8 +132,8 @@ pub(crate) fn format_float(value: f64, verb: char, precision: Option<usize>) -> 
     if value.is_sign_negative() { format!("-{text}") } else { text }
 }
 
-/// `value` with Go's `%v`: `1e+06`, `0.5`, `123456`.
-pub(crate) fn format_shortest(value: f64) -> String {
+/// `value` with Go's `%v` and `%g`: `1e+06`, `0.5`, `123456`.
+pub fn format_shortest(value: f64) -> String {
     format_float(value, 'g', None)
 }
 

@@ -307,6 +307,7 @@ impl<'a> Printer<'a> {
             },
             Value::String(text) => self.string(text, verb, value),
             Value::Time(time) => self.string(&time.text(), verb, value),
+            Value::Histogram(text) => self.string(text, verb, value),
             Value::Duration(duration) => self.named(&duration.text(), duration.nanos, verb, value),
             Value::Month(month) => self.named(month_name(*month), i64::from(*month), verb, value),
             Value::Weekday(day) => self.named(weekday_name(*day), i64::from(*day), verb, value),

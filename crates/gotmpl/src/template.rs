@@ -166,7 +166,7 @@ pub fn alert_data(
     labels: &Labels,
     external_labels: &Labels,
     external_url: &str,
-    value: f64,
+    value: impl Into<Value>,
 ) -> Value {
     Value::Record(Arc::new(Record {
         type_name: "struct { Labels map[string]string; ExternalLabels map[string]string; \

@@ -44,6 +44,8 @@ pub enum Value {
     Month(u8),
     /// A day of the week, Sunday is 0.
     Weekday(u8),
+    /// A native histogram, by its text: a template can print it, and compute nothing with it.
+    Histogram(Arc<str>),
 }
 
 /// A map from names to values of any type.
@@ -110,6 +112,7 @@ impl Value {
             Value::Duration(_) => "*time.Duration",
             Value::Month(_) => "time.Month",
             Value::Weekday(_) => "time.Weekday",
+            Value::Histogram(_) => "*histogram.FloatHistogram",
         })
     }
 
@@ -127,7 +130,8 @@ impl Value {
             Value::List(list) => !list.is_empty(),
             Value::Samples(samples) => !samples.is_empty(),
             Value::Month(number) | Value::Weekday(number) => *number != 0,
-            Value::Sample(_) | Value::Record(_) | Value::Time(_) | Value::Duration(_) => true,
+            Value::Sample(_) | Value::Record(_) | Value::Time(_) => true,
+            Value::Duration(_) | Value::Histogram(_) => true,
         }
     }
 

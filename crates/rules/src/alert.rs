@@ -1,8 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use paramedic_gotmpl::{Functions, alert_data};
-use paramedic_model::{Labels, METRIC_NAME, Series, TimeMs};
-use paramedic_promql::{Element, Origins, Source};
+use paramedic_gotmpl::{Functions, Value, alert_data, format_shortest};
+use paramedic_model::{Histogram, Labels, METRIC_NAME, Series, TimeMs};
+use paramedic_promql::{Bucket, Element, Origins, Source, all_buckets};
 
 use crate::file::AlertRule;
 use crate::group::{Context, RuleFailure, template_query};
@@ -19,7 +19,7 @@ pub struct Alert {
     pub labels: Labels,
     /// Its annotations, rendered; an empty one is kept.
     pub annotations: Vec<(String, String)>,
-    /// The value of the expression when it was last present.
+    /// The value of the expression when it was last present; 0 where that is a native histogram.
     pub value: f64,
     /// Where it is in its life; never [`State::Inactive`].
     pub state: State,
@@ -74,6 +74,10 @@ struct Found {
 impl Alerts {
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Alert> {
         self.by_labels.values()
+    }
+
+    pub(crate) fn get(&self, labels: &Labels) -> Option<&Alert> {
+        self.by_labels.get(labels)
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Alert> {
@@ -188,12 +192,12 @@ fn find(
     result
         .into_iter()
         .map(|element| {
-            let data = alert_data(
-                &element.labels,
-                context.external_labels,
-                context.external_url,
-                element.value,
-            );
+            let (value, shown) = match &element.histogram {
+                Some(histogram) => (0.0, Value::Histogram(text(histogram).into())),
+                None => (element.value, element.value.into()),
+            };
+            let (external_labels, external_url) = (context.external_labels, context.external_url);
+            let data = alert_data(&element.labels, external_labels, external_url, shown);
             let mut labels = element.labels.to_builder();
             labels.remove(METRIC_NAME);
             for (name, text) in &rule.labels {
@@ -213,9 +217,29 @@ fn find(
                 .map(|(name, text)| (name.clone(), text.expand(&data, &functions)))
                 .collect();
             let origins = labels_of(&element.origins, source);
-            Ok(Found { labels, annotations, value: element.value, origins })
+            Ok(Found { labels, annotations, value, origins })
         })
         .collect()
+}
+
+/// A native histogram as Go prints it: `{count:3, sum:10, [-0.001,0.001]:1, (0.5,1]:2}`.
+fn text(histogram: &Histogram) -> String {
+    let number = format_shortest;
+    let mut text = format!("{{count:{}, sum:{}", number(histogram.count), number(histogram.sum));
+    let is_custom = histogram.schema == Histogram::CUSTOM_BUCKETS;
+    for Bucket { lower, upper, count } in all_buckets(histogram) {
+        let (has_lower, has_upper) = match is_custom {
+            true => (lower == f64::NEG_INFINITY, true),
+            false => (lower < 0.0, upper > 0.0),
+        };
+        if count != 0.0 {
+            text += if has_lower { ", [" } else { ", (" };
+            text += &format!("{},{}", number(lower), number(upper));
+            text += if has_upper { "]:" } else { "):" };
+            text += &number(count);
+        }
+    }
+    text + "}"
 }
 
 /// Of how many series an alert tells, where one of each metric and target is among these. An alert on a count of

@@ -132,6 +132,11 @@ impl RuleState {
         self.alerts.iter()
     }
 
+    /// The alert with these labels.
+    pub fn alert(&self, labels: &Labels) -> Option<&Alert> {
+        self.alerts.get(labels)
+    }
+
     /// Whether it works.
     pub fn health(&self) -> &Health {
         &self.health
@@ -390,8 +395,6 @@ impl RuleState {
         let mut histograms = Vec::new();
         let mut series = match &self.rule {
             Rule::Alert(rule) => {
-                // Templates know no histogram, as yet: rather nothing than half of it.
-                numbers_only(&result)?;
                 let evaluation = Evaluation { source, at, context, position, limit, has_address };
                 self.alerts.evaluate(rule, result, &evaluation, events)?;
                 if self.restored { self.alerts.series(rule) } else { Vec::new() }
