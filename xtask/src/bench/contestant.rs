@@ -74,7 +74,7 @@ impl Contestant {
     /// Starts it idle, sends it a day of samples, and starts it again with its targets, so that its
     /// memory is not charged with what taking the day left behind.
     pub fn begin(&mut self, workshop: &mut Workshop) -> Result<()> {
-        self.setup.configure(None, self.interval_s, &[])?;
+        self.setup.configure(&[], self.interval_s, &[])?;
         self.start(&[], workshop)?;
         self.idle = self.memory()?.resident;
         let token = self.setup.token();
@@ -88,7 +88,7 @@ impl Contestant {
 
     /// Starts it with its targets and these rule files.
     pub fn start_with_targets(&mut self, rules: &[PathBuf], workshop: &mut Workshop) -> Result<()> {
-        self.setup.configure(Some(&self.exporter), self.interval_s, rules)?;
+        self.setup.configure(&self.exporter.targets(), self.interval_s, rules)?;
         self.start(rules, workshop)
     }
 
@@ -160,7 +160,7 @@ impl Contestant {
         times: usize,
         workshop: &mut Workshop,
     ) -> Result<Vec<Duration>> {
-        self.setup.configure(None, self.interval_s, &[])?;
+        self.setup.configure(&[], self.interval_s, &[])?;
         let mut took = Vec::new();
         for _ in 0..times {
             self.stop(workshop)?;

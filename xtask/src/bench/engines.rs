@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use super::exporter::Exporter;
 use super::scrape::Rounds;
 use super::{http, process};
 use crate::peers;
@@ -94,13 +93,8 @@ impl Setup {
         self.folder.join("data")
     }
 
-    /// Writes the configuration: nothing to scrape without an exporter.
-    pub fn configure(
-        &self,
-        exporter: Option<&Exporter>,
-        every_s: u64,
-        rules: &[PathBuf],
-    ) -> Result<()> {
+    /// Writes the configuration; without targets there is nothing to scrape.
+    pub fn configure(&self, targets: &[SocketAddr], every_s: u64, rules: &[PathBuf]) -> Result<()> {
         let mut text =
             format!("global:\n  scrape_interval: {every_s}s\n  scrape_timeout: {every_s}s\n");
         if self.engine != Engine::Victoria {
@@ -112,11 +106,11 @@ impl Setup {
                 let _ = writeln!(text, "- {}", path.display());
             }
         }
-        if let Some(exporter) = exporter {
+        if !targets.is_empty() {
             text.push_str("scrape_configs:\n- job_name: bench\n  static_configs:\n  - targets:\n");
-            for target in exporter.targets() {
-                let _ = writeln!(text, "    - \"{target}\"");
-            }
+        }
+        for target in targets {
+            let _ = writeln!(text, "    - \"{target}\"");
         }
         if self.engine == Engine::Ours {
             let _ = write!(

@@ -8,25 +8,22 @@
 //! change is rendered once; a scrape copies it and writes the numbers in between.
 
 use std::fmt::Write as _;
-use std::io::{self, BufRead as _, BufReader, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
+
+use super::target::{Content, Target};
 
 /// How many series one host has.
 pub const SERIES_PER_HOST: usize = 100;
 /// How many hosts one target speaks for.
 const HOSTS_PER_TARGET: usize = 20;
-/// How long an idle connection is kept: longer than any scrape interval.
-const IDLE: Duration = Duration::from_secs(60);
-/// Threads that only copy text need little stack.
-const STACK_BYTES: usize = 128 << 10;
 
-const SERVICES: [&str; 30] = [
+/// The services of a host.
+pub const SERVICES: [&str; 30] = [
     "unbound",
     "dhcpd",
     "ntpd",
@@ -234,16 +231,34 @@ fn gauges(page: &mut Page, hosts: std::ops::Range<usize>) {
 
 /// The running exporter. It ends with the value.
 pub struct Exporter {
-    targets: Vec<SocketAddr>,
-    state: Arc<State>,
+    targets: Vec<Target>,
+    counts: Arc<Counts>,
     series: usize,
 }
 
-struct State {
-    started: Instant,
+/// What all targets served so far.
+#[derive(Default)]
+struct Counts {
     samples: AtomicU64,
     scrapes: AtomicU64,
-    ended: AtomicBool,
+}
+
+/// What one target serves.
+struct Share {
+    page: Page,
+    started: Instant,
+    counts: Arc<Counts>,
+}
+
+impl Content for Share {
+    fn render(&self, body: &mut String) {
+        self.page.render(self.started.elapsed().as_secs_f64(), body);
+    }
+
+    fn served(&self) {
+        self.counts.samples.fetch_add(self.page.samples, Ordering::Relaxed);
+        self.counts.scrapes.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 impl Exporter {
@@ -251,29 +266,18 @@ impl Exporter {
     /// with one `started` serve the same at the same time.
     pub fn start(series: usize, started: Instant) -> Result<Self> {
         let hosts = series.div_ceil(SERIES_PER_HOST);
-        let state = Arc::new(State {
-            started,
-            samples: AtomicU64::new(0),
-            scrapes: AtomicU64::new(0),
-            ended: AtomicBool::new(false),
+        let counts = Arc::<Counts>::default();
+        let targets = (0..hosts).step_by(HOSTS_PER_TARGET).map(|first| {
+            let page = page(first..hosts.min(first + HOSTS_PER_TARGET));
+            Target::listen(Share { page, started, counts: counts.clone() })
         });
-        let mut exporter = Self { targets: Vec::new(), state, series: hosts * SERIES_PER_HOST };
-        for first in (0..hosts).step_by(HOSTS_PER_TARGET) {
-            let page = Arc::new(page(first..hosts.min(first + HOSTS_PER_TARGET)));
-            let listener =
-                TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("listen for scrapes")?;
-            exporter.targets.push(listener.local_addr()?);
-            let state = exporter.state.clone();
-            thread::Builder::new()
-                .stack_size(STACK_BYTES)
-                .spawn(move || accept(&listener, &page, &state))?;
-        }
-        Ok(exporter)
+        let targets = targets.collect::<Result<_>>()?;
+        Ok(Self { targets, counts, series: hosts * SERIES_PER_HOST })
     }
 
     /// Where the targets listen.
-    pub fn targets(&self) -> &[SocketAddr] {
-        &self.targets
+    pub fn targets(&self) -> Vec<SocketAddr> {
+        self.targets.iter().map(Target::address).collect()
     }
 
     /// How many hosts there are.
@@ -283,67 +287,13 @@ impl Exporter {
 
     /// How many samples were served so far.
     pub fn samples(&self) -> u64 {
-        self.state.samples.load(Ordering::Relaxed)
+        self.counts.samples.load(Ordering::Relaxed)
     }
 
     /// How many scrapes of one target were served so far.
     pub fn scrapes(&self) -> u64 {
-        self.state.scrapes.load(Ordering::Relaxed)
+        self.counts.scrapes.load(Ordering::Relaxed)
     }
-}
-
-impl Drop for Exporter {
-    fn drop(&mut self) {
-        self.state.ended.store(true, Ordering::Relaxed);
-        for target in &self.targets {
-            // Wakes the listener, which then sees that it has ended.
-            let _ = super::http::connect(*target, Duration::from_secs(1));
-        }
-    }
-}
-
-fn accept(listener: &TcpListener, page: &Arc<Page>, state: &Arc<State>) {
-    for stream in listener.incoming() {
-        if state.ended.load(Ordering::Relaxed) {
-            return;
-        }
-        let Ok(stream) = stream else { continue };
-        let (page, state) = (page.clone(), state.clone());
-        // A peer that goes away is its own affair; the engine's side counts failed scrapes.
-        let serving = move || drop(serve(stream, &page, &state));
-        let _ = thread::Builder::new().stack_size(STACK_BYTES).spawn(serving);
-    }
-}
-
-fn serve(stream: TcpStream, page: &Page, state: &State) -> io::Result<()> {
-    stream.set_read_timeout(Some(IDLE))?;
-    stream.set_write_timeout(Some(IDLE))?;
-    stream.set_nodelay(true)?;
-    let mut reader = BufReader::with_capacity(2048, stream.try_clone()?);
-    let mut writer = stream;
-    let (mut line, mut body) = (String::new(), String::new());
-    while !state.ended.load(Ordering::Relaxed) {
-        // A request without a body ends with an empty line.
-        loop {
-            line.clear();
-            if reader.read_line(&mut line)? == 0 {
-                return Ok(());
-            }
-            if line == "\r\n" {
-                break;
-            }
-        }
-        page.render(state.started.elapsed().as_secs_f64(), &mut body);
-        let head = format!(
-            "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {}\r\n\r\n",
-            body.len()
-        );
-        writer.write_all(head.as_bytes())?;
-        writer.write_all(body.as_bytes())?;
-        state.samples.fetch_add(page.samples, Ordering::Relaxed);
-        state.scrapes.fetch_add(1, Ordering::Relaxed);
-    }
-    Ok(())
 }
 
 #[cfg(test)]

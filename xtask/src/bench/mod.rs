@@ -7,12 +7,15 @@
 //! An engine that cannot do a part has no figure there and a note; the rest is measured all the same.
 //! What a size goes through stands in `run`, the bar in `bar`, what is measured in `table`.
 
+mod alerts;
 mod backfill;
 mod bar;
 mod clock;
 mod contestant;
+mod delay;
 mod engines;
 mod exporter;
+mod field;
 mod http;
 mod inprocess;
 mod process;
@@ -23,6 +26,7 @@ mod rules;
 mod run;
 mod scrape;
 mod table;
+mod target;
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -51,6 +55,12 @@ pub enum BenchTask {
     ///
     /// Example: cargo xtask bench engine --series 100000
     Engine(EngineArgs),
+    /// Compare ours with Prometheus under 5,000 rules with 10,000 firing alerts, and how late alerts are.
+    ///
+    /// Takes about six minutes; measure on a machine that does nothing else.
+    ///
+    /// Example: cargo xtask bench rules
+    Rules(RulesArgs),
     /// Time expressions in process, without HTTP and scrapes.
     Promql,
     /// Write docs/performance.md from the newest result file.
@@ -79,18 +89,41 @@ pub struct EngineArgs {
     /// 2,000 series, half a minute, `none` and `960`: does it work at all? Not kept as a result.
     #[arg(long, conflicts_with_all = ["series", "minutes", "minutes_idle", "rules"])]
     quick: bool,
-    /// Our program, already built.
-    #[arg(long, value_name = "PATH")]
-    ours: Option<PathBuf>,
-    /// Do not build ours first.
-    #[arg(long)]
-    no_build: bool,
+    #[command(flatten)]
+    program: OurProgram,
     /// A folder of published rule files.
     #[arg(long, value_name = "FOLDER")]
     corpus: Option<PathBuf>,
     /// Where the result goes, instead of benches/results.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+}
+
+/// Settings of a run with many rules.
+#[derive(Args)]
+pub struct RulesArgs {
+    /// How long the rules are watched, in minutes.
+    #[arg(long, default_value_t = 2.0)]
+    minutes: f64,
+    /// Only these engines; else ours and Prometheus.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<Engine>,
+    #[command(flatten)]
+    program: OurProgram,
+    /// Where the result goes, instead of benches/results.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// Which program of ours is measured.
+#[derive(Args)]
+struct OurProgram {
+    /// Our program, already built.
+    #[arg(long, value_name = "PATH")]
+    ours: Option<PathBuf>,
+    /// Do not build ours first.
+    #[arg(long)]
+    no_build: bool,
 }
 
 /// How long things take at one size.
@@ -122,6 +155,7 @@ pub fn run(task: BenchTask) -> Result<()> {
     let results = root().join("benches/results");
     match task {
         BenchTask::Engine(args) => engine(args, &results),
+        BenchTask::Rules(args) => many_rules(&args, &results),
         BenchTask::Promql => {
             let command = inprocess::command(&[]);
             let command: Vec<&str> = command.iter().map(String::as_str).collect();
@@ -148,7 +182,7 @@ fn engine(mut args: EngineArgs, results: &Path) -> Result<()> {
             continue;
         }
         match engine.absent() {
-            None => engines.push((engine, program(engine, &args)?)),
+            None => engines.push((engine, program(engine, &args.program)?)),
             Some(reason) => leave_out(&mut file, &format!("{}: {reason}", engine.name())),
         }
     }
@@ -156,7 +190,7 @@ fn engine(mut args: EngineArgs, results: &Path) -> Result<()> {
         bail!("no engine is here");
     }
     let measures_ours = engines.iter().any(|(engine, _)| *engine == Engine::Ours);
-    if measures_ours && args.series.contains(&BAR_SERIES) && !args.no_build {
+    if measures_ours && args.series.contains(&BAR_SERIES) && !args.program.no_build {
         // Before anything is measured, as compiling takes minutes.
         inprocess::build()?;
     }
@@ -215,13 +249,39 @@ fn engine(mut args: EngineArgs, results: &Path) -> Result<()> {
     Ok(())
 }
 
+fn many_rules(args: &RulesArgs, results: &Path) -> Result<()> {
+    let mut file = ResultFile::new();
+    let mut engines = Vec::new();
+    // VictoriaMetrics has no page of rules of its own, and vmalert no series of it.
+    for engine in [Engine::Ours, Engine::Prometheus] {
+        if !args.only.is_empty() && !args.only.contains(&engine) {
+            continue;
+        }
+        match engine.absent() {
+            None => engines.push((engine, program(engine, &args.program)?)),
+            Some(reason) => leave_out(&mut file, &format!("{}: {reason}", engine.name())),
+        }
+    }
+    let mut workshop = Workshop::open()?;
+    let size = alerts::measure(&engines, args.minutes, &mut workshop)?;
+    println!("{}", table::render(&size));
+    for (name, engine) in &size.engines {
+        engine.notes.iter().for_each(|note| println!("{name}: {note}"));
+    }
+    file.add_alerts(size);
+    match &args.out {
+        Some(path) => file.save(path),
+        None => file.save(&file.path(results)),
+    }
+}
+
 fn leave_out(file: &mut ResultFile, what: &str) {
     let note = format!("left out: {what}");
     say(&note);
     file.notes.push(note);
 }
 
-fn program(engine: Engine, args: &EngineArgs) -> Result<PathBuf> {
+fn program(engine: Engine, args: &OurProgram) -> Result<PathBuf> {
     match engine {
         Engine::Ours => {}
         Engine::Prometheus => return Ok("prometheus".into()),

@@ -18,6 +18,9 @@ pub struct ResultFile {
     pub versions: BTreeMap<String, String>,
     /// Fewest series first.
     pub sizes: Vec<SizeResult>,
+    /// With many rules and alerts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alerts: Option<SizeResult>,
     /// Of what was left out, and why.
     pub notes: Vec<String>,
 }
@@ -92,17 +95,28 @@ impl ResultFile {
             machine: Machine::here(),
             versions: BTreeMap::new(),
             sizes: Vec::new(),
+            alerts: None,
             notes: Vec::new(),
         }
     }
 
     /// Takes in what was measured at one size, in place of what there was of it.
     pub fn add(&mut self, size: SizeResult) {
-        let versions = size.engines.iter().map(|(name, e)| (name.clone(), e.version.clone()));
-        self.versions.extend(versions.filter(|(_, version)| !version.is_empty()));
+        self.add_versions(&size);
         self.sizes.retain(|other| other.series != size.series);
         self.sizes.push(size);
         self.sizes.sort_by_key(|size| size.series);
+    }
+
+    /// Takes in what was measured with many rules and alerts.
+    pub fn add_alerts(&mut self, size: SizeResult) {
+        self.add_versions(&size);
+        self.alerts = Some(size);
+    }
+
+    fn add_versions(&mut self, size: &SizeResult) {
+        let versions = size.engines.iter().map(|(name, e)| (name.clone(), e.version.clone()));
+        self.versions.extend(versions.filter(|(_, version)| !version.is_empty()));
     }
 
     /// `<date>-<cores>c.json` in `folder`.
@@ -110,8 +124,7 @@ impl ResultFile {
         folder.join(format!("{}-{}c.json", self.date, self.machine.cores))
     }
 
-    /// Writes the file. Sizes that it held before, of this machine, and that were not measured now,
-    /// stay.
+    /// Writes the file. What it held before, of this machine, and was not measured now, stays.
     pub fn save(&self, path: &Path) -> Result<()> {
         let mut whole = self.clone();
         if let Ok(before) = Self::read(path)
@@ -121,6 +134,10 @@ impl ResultFile {
                 if whole.sizes.iter().all(|now| now.series != size.series) {
                     whole.add(size);
                 }
+            }
+            whole.alerts = whole.alerts.or(before.alerts);
+            for (name, version) in before.versions {
+                whole.versions.entry(name).or_insert(version);
             }
         }
         if let Some(folder) = path.parent() {

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
+use super::exporter::SERVICES;
+
 /// How many rules the largest set generates.
 const GENERATED: usize = 2_000;
 /// Every so many generated rules one scans a whole family and one a family's rates.
@@ -24,6 +26,13 @@ const FIVE: [(&str, &str, &str); 5] = [
     ("WindowsServerServiceStatus", "windows_service_status{status=\"ok\"} != 1", "1m"),
 ];
 
+/// The groups of the set that makes many alerts, the rules of each, and the alerts of each rule.
+const ALERT_GROUPS: usize = 100;
+const ALERT_RULES: usize = 50;
+const ALERTS_EACH: usize = 2;
+/// How many alerts that set makes where there are at least as many hosts as it has groups.
+pub const ALERTS: usize = ALERT_GROUPS * ALERT_RULES * ALERTS_EACH;
+
 /// Which rules run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Rules {
@@ -35,6 +44,9 @@ pub enum Rules {
     /// The same and 2,000 generated ones.
     #[value(name = "2960")]
     Generated,
+    /// 5,000 rules whose alerts all fire.
+    #[value(skip)]
+    Alerts,
 }
 
 impl Rules {
@@ -44,6 +56,7 @@ impl Rules {
             Self::None => "none",
             Self::Published => "960",
             Self::Generated => "2960",
+            Self::Alerts => "alerts",
         }
     }
 
@@ -64,6 +77,10 @@ impl Rules {
             files.push(path);
             Ok(count(text))
         };
+        if self == Self::Alerts {
+            let rules = keep("alerts.yml".to_owned(), &alerting(hosts))?;
+            return Ok((files, rules));
+        }
         let mut rules = keep("five.yml".to_owned(), &five())?;
         let mut published = Vec::new();
         collect(corpus, &mut published)
@@ -149,6 +166,26 @@ fn generated(hosts: usize) -> String {
     text
 }
 
+/// A group for each host, whose rules have two services each: all of them are something.
+fn alerting(hosts: usize) -> String {
+    let mut text = String::from("groups:\n");
+    for group in 0..ALERT_GROUPS {
+        let host = group % hosts.max(1);
+        let _ = write!(text, "- name: host{group}\n  rules:\n");
+        let pairs = SERVICES
+            .iter()
+            .enumerate()
+            .flat_map(|(at, one)| SERVICES[at + 1..].iter().map(move |other| (one, other)));
+        for (number, (one, other)) in pairs.take(ALERT_RULES).enumerate() {
+            let expr = format!(
+                "opnsense_services_status{{opnsense_instance=\"fw{host}\",name=~\"{one}|{other}\"}} < 2"
+            );
+            rule(&mut text, &format!("Service{group}x{number}"), &expr, "0s");
+        }
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -157,5 +194,6 @@ mod tests {
     fn rules_are_counted_in_both_spellings() {
         assert_eq!(count("  - alert: A\n    expr: x\n  - expr: alert\n    record: b\n"), 2);
         assert_eq!((count(&five()), count(&generated(1000))), (5, GENERATED));
+        assert_eq!(count(&alerting(100)) * ALERTS_EACH, ALERTS);
     }
 }

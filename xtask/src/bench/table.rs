@@ -72,6 +72,24 @@ pub fn measures() -> Vec<Measure> {
             add(format!("{name}.{key}"), format!("{name} rules: {title}"), bar);
         }
     }
+    let of_alerts = [
+        ("alerts.eval_s_per_round", "5,000 rules, 10,000 alerts: evaluation s a round"),
+        ("alerts.missed", "5,000 rules, 10,000 alerts: missed rounds of groups"),
+        ("alerts.cpu_s_per_min", "5,000 rules, 10,000 alerts: CPU s a minute"),
+        ("alerts.memory_steady_mib", "5,000 rules, 10,000 alerts: memory, steady: MiB"),
+        ("alerts.memory_peak_mib", "5,000 rules, 10,000 alerts: memory, peak: MiB"),
+        ("api_rules.p50_ms", "`/api/v1/rules`: p50, ms"),
+        ("api_rules.p99_ms", "`/api/v1/rules`: p99, ms"),
+        ("api_rules.mib", "`/api/v1/rules`: MiB"),
+        ("api_alerts.p50_ms", "`/api/v1/alerts`: p50, ms"),
+        ("api_alerts.p99_ms", "`/api/v1/alerts`: p99, ms"),
+        ("api_alerts.mib", "`/api/v1/alerts`: MiB"),
+        ("delay.p50_ms", "from a sample to its firing alert, median of 200: ms"),
+        ("delay.max_ms", "from a sample to its firing alert, worst of 200: ms"),
+    ];
+    for (key, title) in of_alerts {
+        add(key.to_owned(), title.to_owned(), None);
+    }
     all
 }
 
