@@ -161,6 +161,7 @@ impl Lines {
 
     /// Waits until all that waits was taken, but no longer than this; says how many words are left.
     pub async fn drain(&self, within: Duration) -> usize {
+        self.lines.iter().for_each(|line| line.queue.hurry.notify_one());
         let all = async {
             for line in &self.lines {
                 line.queue.drained().await;
@@ -186,6 +187,8 @@ struct Queue {
     news: Notify,
     /// Told when nothing waits and nothing is on its way.
     idle: Notify,
+    /// Told when there is no time left for pauses.
+    hurry: Notify,
     max: usize,
 }
 
@@ -201,7 +204,8 @@ struct Words {
 
 impl Queue {
     fn new(max: usize) -> Self {
-        Self { words: Mutex::default(), news: Notify::new(), idle: Notify::new(), max: max.max(1) }
+        let [news, idle, hurry] = [(); 3].map(|()| Notify::new());
+        Self { words: Mutex::default(), news, idle, hurry, max: max.max(1) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Words> {
@@ -323,8 +327,12 @@ async fn deliver(
                     tracing::warn!("alerts wait, as they are not taken by {name}: {reason}");
                 }
                 queue.put_back(batch);
-                clock.sleep(pause).await;
-                pause = (pause * 2).min(PAUSE_MAX);
+                // In this order, because without one tokio rolls dice, and drills must not.
+                tokio::select! {
+                    biased;
+                    () = clock.sleep(pause) => pause = (pause * 2).min(PAUSE_MAX),
+                    () = queue.hurry.notified() => pause = PAUSE_MIN,
+                }
             }
         }
     }

@@ -1,5 +1,7 @@
 use std::io;
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -72,6 +74,46 @@ pub struct TlsOptions {
 pub struct TlsSettings {
     config: Arc<ClientConfig>,
     server_name: Option<String>,
+    renewal: Option<Arc<Renewal>>,
+}
+
+/// What reads options again when a file changed that they come from.
+struct Renewal {
+    setting: String,
+    files: Vec<PathBuf>,
+    read: Box<dyn Fn() -> Result<TlsOptions, String> + Send + Sync>,
+    newest: Mutex<(Stamp, Arc<ClientConfig>)>,
+}
+
+/// Of each file, when it was written and how long it is.
+type Stamp = Vec<Option<(SystemTime, u64)>>;
+
+fn stamp(files: &[PathBuf]) -> Stamp {
+    let of = |path: &PathBuf| {
+        let meta = std::fs::metadata(path).ok()?;
+        Some((meta.modified().ok()?, meta.len()))
+    };
+    files.iter().map(of).collect()
+}
+
+impl Renewal {
+    /// By the files as they are. One that cannot be used changes nothing: it may be half written.
+    fn config(&self) -> Arc<ClientConfig> {
+        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        let stamp = stamp(&self.files);
+        if newest.0 != stamp {
+            newest.0 = stamp;
+            let options = (self.read)();
+            let config = options.and_then(|options| {
+                config_of(&self.setting, &options).map_err(|error| error.reason)
+            });
+            match config {
+                Ok(config) => newest.1 = config,
+                Err(reason) => tracing::warn!("{} stays as it was: {reason}", self.setting),
+            }
+        }
+        newest.1.clone()
+    }
 }
 
 /// Without keys and certificates.
@@ -100,43 +142,32 @@ impl TlsSettings {
     ///
     /// Authorities, certificates or a key that are no PEM or do not fit together.
     pub fn with(setting: &str, options: &TlsOptions) -> Result<Self, SettingsError> {
-        let provider = Arc::new(ring::default_provider());
-        let error = |reason: String| SettingsError::new(setting, reason);
-        let verifier: Arc<dyn ServerCertVerifier> = match &options.trust {
-            TlsTrust::Authorities(pem) => {
-                let mut roots = RootCertStore::empty();
-                for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-                    let certificate = certificate.map_err(|e| error(format!("no PEM: {e}")))?;
-                    roots.add(certificate).map_err(|e| error(e.to_string()))?;
-                }
-                WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
-                    .build()
-                    .map_err(|_| error("the file holds no certificate authority".to_owned()))?
-            }
-            TlsTrust::Pin(pin) => Arc::new(Unnamed { pin: Some(*pin), provider: provider.clone() }),
-            TlsTrust::Anyone => Arc::new(Unnamed { pin: None, provider: provider.clone() }),
-        };
-        let versions: &[_] = match options.only_1_3 {
-            true => &[&rustls::version::TLS13],
-            false => rustls::ALL_VERSIONS,
-        };
-        let builder = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(versions)
-            .map_err(|e| error(e.to_string()))?
-            .dangerous()
-            .with_custom_certificate_verifier(verifier);
-        let config = match &options.identity {
-            None => builder.with_no_client_auth(),
-            Some((certificates, key)) => {
-                let chain = CertificateDer::pem_slice_iter(certificates.as_bytes());
-                let chain: Vec<_> =
-                    chain.collect::<Result<_, _>>().map_err(|e| error(format!("no PEM: {e}")))?;
-                let key = PrivateKeyDer::from_pem_slice(key.expose().as_bytes())
-                    .map_err(|e| error(format!("the key is no PEM: {e}")))?;
-                builder.with_client_auth_cert(chain, key).map_err(|e| error(e.to_string()))?
-            }
-        };
-        Ok(Self { config: Arc::new(config), server_name: options.server_name.clone() })
+        let server_name = options.server_name.clone();
+        Ok(Self { config: config_of(setting, options)?, server_name, renewal: None })
+    }
+
+    /// As [`TlsSettings::with`], with options that `read` reads from `files`: again whenever one of
+    /// those changed. Connections that are open stay as they are.
+    ///
+    /// # Errors
+    ///
+    /// As there, and what `read` says, for the files as they are now. Later the last good ones count.
+    pub fn renewing(
+        setting: &str,
+        files: Vec<PathBuf>,
+        read: impl Fn() -> Result<TlsOptions, String> + Send + Sync + 'static,
+    ) -> Result<Self, SettingsError> {
+        let stamp = stamp(&files);
+        let options = read().map_err(|reason| SettingsError::new(setting, reason))?;
+        let settings = Self::with(setting, &options)?;
+        let newest = Mutex::new((stamp, settings.config.clone()));
+        let (setting, read) = (setting.to_owned(), Box::new(read));
+        let renewal = Renewal { setting, files, read, newest };
+        Ok(Self { renewal: Some(Arc::new(renewal)), ..settings })
+    }
+
+    fn config(&self) -> Arc<ClientConfig> {
+        self.renewal.as_ref().map_or_else(|| self.config.clone(), |renewal| renewal.config())
     }
 
     /// The setting `tls` of every kind whose systems may stand behind https.
@@ -221,11 +252,52 @@ impl TlsSettings {
         let host = self.server_name.as_deref().unwrap_or(host);
         let name = ServerName::try_from(host.to_owned())
             .map_err(|_| io::Error::other(format!("{host:?} is no name for a certificate")))?;
-        let stream = TlsConnector::from(self.config.clone()).connect(name, stream).await?;
+        let stream = TlsConnector::from(self.config()).connect(name, stream).await?;
         let certificates = stream.get_ref().1.peer_certificates();
         let certificate = certificates.and_then(|chain| Some(chain.first()?.as_ref().to_vec()));
         Ok((Box::new(stream), certificate))
     }
+}
+
+/// What the options come to.
+fn config_of(setting: &str, options: &TlsOptions) -> Result<Arc<ClientConfig>, SettingsError> {
+    let provider = Arc::new(ring::default_provider());
+    let error = |reason: String| SettingsError::new(setting, reason);
+    let verifier: Arc<dyn ServerCertVerifier> = match &options.trust {
+        TlsTrust::Authorities(pem) => {
+            let mut roots = RootCertStore::empty();
+            for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+                let certificate = certificate.map_err(|e| error(format!("no PEM: {e}")))?;
+                roots.add(certificate).map_err(|e| error(e.to_string()))?;
+            }
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+                .build()
+                .map_err(|_| error("the file holds no certificate authority".to_owned()))?
+        }
+        TlsTrust::Pin(pin) => Arc::new(Unnamed { pin: Some(*pin), provider: provider.clone() }),
+        TlsTrust::Anyone => Arc::new(Unnamed { pin: None, provider: provider.clone() }),
+    };
+    let versions: &[_] = match options.only_1_3 {
+        true => &[&rustls::version::TLS13],
+        false => rustls::ALL_VERSIONS,
+    };
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(versions)
+        .map_err(|e| error(e.to_string()))?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier);
+    let config = match &options.identity {
+        None => builder.with_no_client_auth(),
+        Some((certificates, key)) => {
+            let chain = CertificateDer::pem_slice_iter(certificates.as_bytes());
+            let chain: Vec<_> =
+                chain.collect::<Result<_, _>>().map_err(|e| error(format!("no PEM: {e}")))?;
+            let key = PrivateKeyDer::from_pem_slice(key.expose().as_bytes())
+                .map_err(|e| error(format!("the key is no PEM: {e}")))?;
+            builder.with_client_auth_cert(chain, key).map_err(|e| error(e.to_string()))?
+        }
+    };
+    Ok(Arc::new(config))
 }
 
 /// Believes one certificate, or any, without looking at names and dates. Signatures are verified.

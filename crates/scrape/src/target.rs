@@ -141,56 +141,28 @@ async fn collect_at(target: &Target, at: TimeMs, last: &mut Last) -> Scraped {
     };
     let took = begun.elapsed();
     let mut described = None;
-    let (list, values, times, mut failure): (Arc<dyn SeriesList>, _, _, _) = match collected {
-        Collected::Listed(Listing { series, values, times }) => {
-            described = Some(series.clone());
-            (series, values, times, None)
+    let (listing, mut failure) = match collected {
+        Collected::Listed(listing) => {
+            described = Some(listing.series.clone());
+            (listing, None)
         }
         Collected::Sets(Collection { series, failure }) => {
             let split = |Series { labels, value }| (labels, value);
             let (sets, values) = series.into_iter().map(split).unzip();
             let sets = Sets::next(last.sets.as_ref(), sets);
             last.sets = Some(sets.clone());
-            (sets, values, None, failure)
+            (Listing { series: sets, values, times: None }, failure)
         }
     };
-    let collected = list.len();
+    let collected = listing.series.len();
     let labels = last.labels.get_or_insert_with(|| Arc::new(target.target_labels())).clone();
-    let admission = target.discovered.as_ref().map(|discovered| &discovered.admission);
-    let (list, values, times, is_labelled) = match admission.filter(|rules| !rules.is_plain()) {
-        None => (list, values, times, false),
-        Some(admission) => match admission.admit(&labels, list, last.admitted.as_ref()) {
-            Ok(admitted) => {
-                last.admitted = Some(admitted.clone());
-                let (values, times) =
-                    (admitted.pick(&values), times.map(|times| admitted.pick(&times)));
-                (admitted as Arc<dyn SeriesList>, values, times, true)
-            }
-            Err(reason) => {
-                failure = Some(ProbeError::answer(&target.instance, reason));
-                (Sets::next(None, Vec::new()) as Arc<dyn SeriesList>, Vec::new(), None, false)
-            }
-        },
-    };
-    let taken = list.len();
-    let before = last.timed.take();
-    let (list, mut values, mut timed) = match times {
-        None => (list, values, TimedSamples::default()),
-        Some(times) => {
-            let found = Timed::next(before.as_ref(), &labels, &list, is_labelled, &times);
-            let samples = found.samples(&values, &times);
-            let timed =
-                TimedSamples { labels: found.labels().clone(), samples, ..Default::default() };
-            let (rest, values) = found.rest(&values);
-            last.timed = Some(found);
-            (rest, values, timed)
-        }
-    };
-    let came = missing(last.timed.as_ref(), before.as_ref()).len();
-    timed.is_tracked = admission.is_some_and(|admission| admission.track_times);
-    if timed.is_tracked {
-        timed.ended = missing(before.as_ref(), last.timed.as_ref());
-    }
+    let (listing, is_labelled) = last.admit(target, &labels, listing).unwrap_or_else(|reason| {
+        failure = Some(ProbeError::answer(&target.instance, reason));
+        let series = Sets::next(None, Vec::new());
+        (Listing { series, values: Vec::new(), times: None }, false)
+    });
+    let taken = listing.series.len();
+    let (list, mut values, timed, came) = last.set_apart(target, &labels, listing, is_labelled);
     let own = |name| Labels::from([(METRIC_NAME, name)]);
     let mut series = vec![
         own("up"),
@@ -209,6 +181,57 @@ async fn collect_at(target: &Target, at: TimeMs, last: &mut Last) -> Scraped {
     let list = TargetList::next(last.list.as_ref(), &labels, (list, is_labelled), series);
     last.list = Some(list.clone());
     Scraped { target: target.id(), at, list, values, timed, described, failure, took }
+}
+
+impl Last {
+    /// What is taken of a collection, and whether it has the target's labels already.
+    fn admit(
+        &mut self,
+        target: &Target,
+        labels: &TargetLabels,
+        listing: Listing,
+    ) -> Result<(Listing, bool), String> {
+        let admission = target.discovered.as_ref().map(|discovered| &discovered.admission);
+        let Some(admission) = admission.filter(|admission| !admission.is_plain()) else {
+            return Ok((listing, false));
+        };
+        let Listing { series, values, times } = listing;
+        let admitted = admission.admit(labels, series, self.admitted.as_ref())?;
+        self.admitted = Some(admitted.clone());
+        let (values, times) = (admitted.pick(&values), times.map(|times| admitted.pick(&times)));
+        Ok((Listing { series: admitted, values, times }, true))
+    }
+
+    /// The series that stand at the time of their collection, and apart from them the samples that
+    /// state another; and how many of those are of series that are new.
+    fn set_apart(
+        &mut self,
+        target: &Target,
+        labels: &TargetLabels,
+        listing: Listing,
+        is_labelled: bool,
+    ) -> (Arc<dyn SeriesList>, Vec<f64>, TimedSamples, usize) {
+        let Listing { series, values, times } = listing;
+        let before = self.timed.take();
+        let (list, values, mut timed) = match times {
+            None => (series, values, TimedSamples::default()),
+            Some(times) => {
+                let found = Timed::next(before.as_ref(), labels, &series, is_labelled, &times);
+                let (rest, others) = found.rest(&values);
+                let (samples, ended) = (found.samples(&values, &times), Vec::new());
+                let labels = found.labels().clone();
+                self.timed = Some(found);
+                (rest, others, TimedSamples { labels, samples, ended, is_tracked: false })
+            }
+        };
+        let admission = target.discovered.as_ref().map(|discovered| &discovered.admission);
+        timed.is_tracked = admission.is_some_and(|admission| admission.track_times);
+        if timed.is_tracked {
+            timed.ended = missing(before.as_ref(), self.timed.as_ref());
+        }
+        let came = missing(self.timed.as_ref(), before.as_ref()).len();
+        (list, values, timed, came)
+    }
 }
 
 impl Scraped {

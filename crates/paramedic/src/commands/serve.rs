@@ -31,7 +31,8 @@ pub struct ServeArgs {
     log: String,
 }
 
-/// How long the end may take once all alerts were sent. What was taken is safe by then; the next start is faster for it.
+/// How long the end may take once all alerts were sent. What was taken is safe by then; the next
+/// start is faster for it.
 const CLOSING_MAX: Duration = Duration::from_secs(20);
 
 pub fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {

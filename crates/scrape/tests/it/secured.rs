@@ -94,3 +94,38 @@ async fn a_client_shows_its_certificate() {
     assert!(refused.contains("certificate"), "{refused}");
     assert_eq!(world.page().asked.len(), 3, "nobody else was let in");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_renewed_certificate_is_shown_without_a_restart() {
+    let (ours, other) = (Authority::new(), Authority::new());
+    let world = world(&ours);
+    let folder = tempfile::tempdir().expect("a folder");
+    let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+    let write = |pair: &(rcgen::Certificate, KeyPair)| {
+        std::fs::write(&certificate, pair.0.pem()).expect("it can be written");
+        std::fs::write(&key, pair.1.serialize_pem()).expect("it can be written");
+    };
+    write(&other.sign("paramedic"));
+    let files = vec![certificate.clone(), key.clone()];
+    let trust = TlsTrust::Authorities(ours.pem());
+    let read = {
+        let files = files.clone();
+        move || {
+            let text = |at: usize| std::fs::read_to_string(&files[at]).map_err(|e| e.to_string());
+            let identity = Some((text(0)?, Secret::new(text(1)?)));
+            Ok(TlsOptions { trust: trust.clone(), identity, server_name: None, only_1_3: true })
+        }
+    };
+    let settings = TlsSettings::renewing("tls_config", files, read).expect("they fit");
+    let mut target = world.target(job(|job| {
+        job.scheme = "https".to_owned();
+        job.client.tls = Some(settings);
+    }));
+    assert!(target.shown().await.starts_with("failed: connect"));
+    let good = ours.sign("a-name-of-another-length");
+    // Half of it, and then the rest.
+    std::fs::write(&certificate, good.0.pem()).expect("it can be written");
+    assert!(target.shown().await.starts_with("failed: connect"));
+    write(&good);
+    assert_eq!(target.shown().await, "a 1");
+}

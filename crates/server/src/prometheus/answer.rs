@@ -86,6 +86,7 @@ enum Kind {
     Execution,
     Timeout,
     Internal,
+    Unavailable,
 }
 
 impl Kind {
@@ -95,6 +96,7 @@ impl Kind {
             Kind::Execution => "execution",
             Kind::Timeout => "timeout",
             Kind::Internal => "internal",
+            Kind::Unavailable => "unavailable",
         }
     }
 
@@ -104,7 +106,7 @@ impl Kind {
             Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Kind::Execution => StatusCode::UNPROCESSABLE_ENTITY,
             Kind::Timeout => StatusCode::SERVICE_UNAVAILABLE,
-            Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Kind::Internal | Kind::Unavailable => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 }
@@ -137,6 +139,11 @@ impl Failure {
     /// The time is over.
     pub fn timeout(message: impl Into<String>) -> Self {
         Self::new(Kind::Timeout, message)
+    }
+
+    /// It is not offered here.
+    pub fn unavailable(message: impl Into<String>) -> Self {
+        Self::new(Kind::Unavailable, message)
     }
 
     /// It is not the asker's fault.

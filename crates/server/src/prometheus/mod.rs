@@ -140,12 +140,14 @@ pub(crate) fn routes(app: &App) -> Router<App> {
         .route("/status/config", get(status::config))
         .route("/status/flags", get(status::flags))
         .route("/status/tsdb", get(status::tsdb))
+        .route("/status/walreplay", get(status::wal_replay))
         .route("/status/buildinfo", get(status::build_info))
         .route("/status/runtimeinfo", get(status::runtime_info))
         .route_layer(from_fn_with_state(app.clone(), refuse_sites))
         .layer(DefaultBodyLimit::max(QUERY_BODY_BYTES_MAX));
     Router::new()
         .merge(reads)
+        .route("/admin/tsdb/{what}", post(status::no_admin).put(status::no_admin))
         .route("/write", post(write::write).layer(DefaultBodyLimit::max(WRITE_BYTES_MAX)))
         .fallback(async || (StatusCode::NOT_FOUND, "404 page not found\n"))
 }

@@ -52,6 +52,16 @@ pub(super) async fn runtime_info(State(app): State<App>) -> Response {
     Success::new(data.to_string()).into_response()
 }
 
+/// How far the log has been read: whoever can ask is asked after that.
+pub(super) async fn wal_replay() -> Response {
+    Success::new(json!({ "min": 0, "max": 0, "current": 0 }).to_string()).into_response()
+}
+
+/// Samples are not deleted and not copied on request.
+pub(super) async fn no_admin() -> Failure {
+    Failure::unavailable("admin APIs disabled")
+}
+
 /// The configuration file; secrets are never in it.
 pub(super) async fn config(State(app): State<App>) -> Response {
     let yaml = &app.prometheus().options.config;

@@ -64,7 +64,10 @@ pub(super) async fn targets(State(app): State<App>, params: Params) -> Result<Re
 
 pub(super) async fn pools(State(app): State<App>) -> Result<Response, Failure> {
     let pools = app.handle().read(|engine| {
-        let mut pools: Vec<_> = engine.targets().values().map(|target| pool(target)).collect();
+        // A pool may be without targets.
+        let empty = engine.pools().keys().map(ToString::to_string);
+        let of_targets = engine.targets().values().map(|target| pool(target));
+        let mut pools: Vec<_> = of_targets.chain(empty).collect();
         pools.sort_unstable();
         pools.dedup();
         pools

@@ -48,5 +48,11 @@ mod outside;
 /// The real Alertmanager hears of our alerts, and it and the real Prometheus send us theirs.
 mod alertmanager;
 
+/// Alertmanagers that come and go, and what is still sent at the end.
+mod delivery;
+
+/// Targets that go, move or come back: where their series end, and what is told of them.
+mod vanishing;
+
 /// What other clients ask: Grafana, by a log of its requests, and Python's.
 mod clients;

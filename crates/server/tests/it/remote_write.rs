@@ -336,3 +336,115 @@ fn what_a_sender_says_of_families_is_told() {
         assert_eq!(answer.text, r#"{"status":"success","data":{}}"#);
     });
 }
+
+/// A request of 2.0, written down here a second time as well.
+#[derive(Clone, PartialEq, Message)]
+struct Request {
+    #[prost(string, repeated, tag = "4")]
+    symbols: Vec<String>,
+    #[prost(message, repeated, tag = "5")]
+    timeseries: Vec<TimeSeries2>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct TimeSeries2 {
+    #[prost(uint32, repeated, tag = "1")]
+    labels_refs: Vec<u32>,
+    #[prost(message, repeated, tag = "2")]
+    samples: Vec<Sample>,
+    #[prost(message, repeated, tag = "3")]
+    histograms: Vec<Histogram>,
+    #[prost(message, optional, tag = "5")]
+    metadata: Option<Metadata2>,
+}
+
+#[derive(Clone, Copy, PartialEq, Message)]
+struct Histogram {
+    #[prost(uint64, tag = "1")]
+    count: u64,
+    #[prost(double, tag = "3")]
+    sum: f64,
+    #[prost(uint64, tag = "6")]
+    zero_count: u64,
+    #[prost(int64, tag = "15")]
+    timestamp: i64,
+}
+
+#[derive(Clone, Copy, PartialEq, Message)]
+struct Metadata2 {
+    #[prost(int32, tag = "1")]
+    kind: i32,
+    #[prost(uint32, tag = "3")]
+    help_ref: u32,
+}
+
+const SENDER_2: [(&str, &str); 4] = [
+    ("host", HOST),
+    ("content-type", "application/x-protobuf;proto=io.prometheus.write.v2.Request"),
+    ("content-encoding", "snappy"),
+    ("x-prometheus-remote-write-version", "2.0.0"),
+];
+
+#[test]
+fn a_sender_of_2_0_hears_how_much_was_taken() {
+    run(async {
+        let world = World::new().await;
+        world.pass(1).await;
+        let at = |seconds: i64| VIRTUAL_EPOCH.0 + seconds * 1000;
+        let symbols = ["", "__name__", "x", "h", "About x."].map(str::to_owned).to_vec();
+        let sample = |seconds| Sample { value: 1.0, timestamp: at(seconds) };
+        let histogram =
+            |seconds| Histogram { count: 1, sum: 1.0, zero_count: 1, timestamp: at(seconds) };
+        let series = |name, samples, histograms| TimeSeries2 {
+            labels_refs: vec![1, name],
+            samples,
+            histograms,
+            metadata: Some(Metadata2 { kind: if name == 2 { 1 } else { 3 }, help_ref: 4 }),
+        };
+        let send_2 = async |timeseries| {
+            let request = Request { symbols: symbols.clone(), timeseries };
+            let body = snap::raw::Encoder::new().compress_vec(&request.encode_to_vec());
+            let answer = send(&world, &body.expect("fits"), &SENDER_2).await;
+            let written = |what: &str| {
+                let name = format!("x-prometheus-remote-write-{what}-written");
+                format!("{what} {}", answer.header(&name))
+            };
+            let written = ["samples", "histograms", "exemplars"].map(written).join(", ");
+            format!("{}{written}\n", show(&answer))
+        };
+        let mut text = String::new();
+        let good = vec![
+            series(2, vec![sample(-2), sample(-1)], Vec::new()),
+            series(3, Vec::new(), vec![histogram(-1)]),
+        ];
+        text += &send_2(good).await;
+        // Some of it is late, some of it is new.
+        let mixed = vec![
+            series(2, vec![sample(-30), sample(0)], Vec::new()),
+            series(3, Vec::new(), vec![histogram(-30), histogram(0)]),
+        ];
+        text += &send_2(mixed).await;
+        let none =
+            vec![TimeSeries2 { labels_refs: vec![1, 99], ..series(2, vec![sample(1)], vec![]) }];
+        text += &send_2(none).await;
+        // A sender of 1.0 is told nothing of the kind.
+        let answer = send(&world, &body(&[(X, &[(0, 1.0)])]), &SENDER).await;
+        assert_eq!(answer.header("x-prometheus-remote-write-samples-written"), "");
+        expect![[r#"
+            204
+            samples 2, histograms 1, exemplars 0
+            400 out of order sample (2 came late); taken: 2
+            samples 1, histograms 1, exemplars 0
+            400 invalid series (1 labelRefs 99 outside of symbols table (size 5)); taken: 0
+            samples 0, histograms 0, exemplars 0
+        "#]]
+        .assert_eq(&text);
+        let said = world.client.get("/api/v1/metadata").await;
+        assert_eq!(
+            said.text,
+            "{\"status\":\"success\",\"data\":{\
+             \"h\":[{\"type\":\"histogram\",\"help\":\"About x.\",\"unit\":\"\"}],\
+             \"x\":[{\"type\":\"counter\",\"help\":\"About x.\",\"unit\":\"\"}]}}"
+        );
+    });
+}

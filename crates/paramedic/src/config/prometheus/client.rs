@@ -67,18 +67,6 @@ impl Reader<'_> {
         Ok(ClientOptions { credentials: ways.pop(), tls, follow_redirects, connections })
     }
 
-    /// The secret that `key` holds, or that the file holds which `key_file` names.
-    fn secret_or_file<'a>(
-        &mut self,
-        table: &mut Table<'a>,
-        keys: (&'static str, &'static str),
-    ) -> Result<Option<Secret>, Mistake> {
-        Ok(match self.source(table, keys)? {
-            Some((source, node)) => Some(source.read().map_err(|error| node.mistake(error))?),
-            None => None,
-        })
-    }
-
     /// A file that holds a secret. It must be there now, and is read again whenever it is needed.
     fn source_file(&mut self, at: &Node, path: &str) -> Result<SecretSource, Mistake> {
         let source = SecretSource::File(self.path(path));
@@ -142,9 +130,9 @@ impl Reader<'_> {
     fn tls_config(&mut self, node: &Node) -> Result<TlsSettings, Mistake> {
         let mut table = Table::new(node, "tls_config")?;
         let insecure = self.flag(table.get("insecure_skip_verify"), "insecure_skip_verify");
-        let authorities = self.secret_or_file(&mut table, ("ca", "ca_file"))?;
-        let certificate = self.secret_or_file(&mut table, ("cert", "cert_file"))?;
-        let key = self.secret_or_file(&mut table, ("key", "key_file"))?;
+        let authorities = self.source(&mut table, ("ca", "ca_file"))?.map(|(source, _)| source);
+        let certificate = self.source(&mut table, ("cert", "cert_file"))?.map(|(found, _)| found);
+        let key = self.source(&mut table, ("key", "key_file"))?.map(|(source, _)| source);
         let server_name = match table.get("server_name") {
             Some(node) => Some(node.text("server_name")?.to_owned()),
             None => None,
@@ -171,24 +159,37 @@ impl Reader<'_> {
         ];
         self.refuse(&mut table, &REFS);
         self.mistakes.extend(table.unknown());
-        let identity = match (certificate, key) {
-            (None, None) => None,
-            (Some(certificate), Some(key)) => Some((certificate.expose().to_owned(), key)),
-            _ => {
-                let message = "exactly one of key or key_file, and of cert or cert_file, must be \
-                               configured when a client certificate is shown";
-                return Err(node.mistake(message));
-            }
-        };
-        let trust = match (insecure, authorities) {
-            (Some(true), _) => TlsTrust::Anyone,
-            (_, Some(pem)) => TlsTrust::Authorities(pem.expose().to_owned()),
-            (_, None) => system_trust().ok_or_else(|| {
+        if certificate.is_some() != key.is_some() {
+            let message = "exactly one of key or key_file, and of cert or cert_file, must be \
+                           configured when a client certificate is shown";
+            return Err(node.mistake(message));
+        }
+        let trust = match (insecure, &authorities) {
+            (Some(true), _) => Some(TlsTrust::Anyone),
+            (_, Some(_)) => None,
+            (_, None) => Some(system_trust().ok_or_else(|| {
                 node.mistake("no list of authorities is on this machine; state `ca_file`")
-            })?,
+            })?),
         };
-        let options = TlsOptions { trust, identity, server_name, only_1_3 };
-        TlsSettings::with("tls_config", &options).map_err(|error| node.mistake(error.to_string()))
+        let sources = [&authorities, &certificate, &key].into_iter().flatten();
+        let files = sources.filter_map(|source| match source {
+            SecretSource::File(path) => Some(path.clone()),
+            SecretSource::Stated(_) => None,
+        });
+        let files: Vec<_> = files.collect();
+        let read = move || {
+            let text =
+                |source: &Option<SecretSource>| source.as_ref().map(SecretSource::read).transpose();
+            let authorities = text(&authorities)?.unwrap_or_else(|| Secret::new(""));
+            let trust = trust.clone();
+            let trust =
+                trust.unwrap_or_else(|| TlsTrust::Authorities(authorities.expose().to_owned()));
+            let identity = text(&certificate)?.zip(text(&key)?);
+            let identity = identity.map(|(shown, key)| (shown.expose().to_owned(), key));
+            Ok(TlsOptions { trust, identity, server_name: server_name.clone(), only_1_3 })
+        };
+        let settings = TlsSettings::renewing("tls_config", files, read);
+        settings.map_err(|error| node.mistake(error.to_string()))
     }
 
     /// Believes whom the system believes; read once for all jobs.

@@ -1,0 +1,116 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::{Request, Response};
+use http_body_util::Full;
+use paramedic_integration::{Address, Environment, ScaledClock, serve_http};
+use paramedic_model::{Labels, Redactor, TimeMs};
+use paramedic_relabel::{Fields, Rule};
+use paramedic_scrape::{Discovery, Job, Pool, TargetGroup};
+use paramedic_testkit::{MemoryNetwork, NoProcesses, VIRTUAL_EPOCH};
+
+use crate::world::{World, run};
+
+const INTERVAL_MS: i64 = 15_000;
+
+/// A world with an exporter in it, which shows one series.
+async fn world() -> (World, Environment) {
+    let network = MemoryNetwork::default();
+    network.listen(Address::new("exporter.test", 80), |stream| {
+        Box::pin(serve_http(stream, |_: Request<_>| {
+            let body = Full::new("# HELP x About x.\n# TYPE x gauge\nx 1\n".into());
+            Box::pin(async { Some(Response::new(body)) })
+        }))
+    });
+    let environment = Environment {
+        clock: Arc::new(ScaledClock::new(VIRTUAL_EPOCH, 1.0)),
+        transport: Arc::new(network),
+        processes: Arc::new(NoProcesses),
+        redactor: Redactor::default(),
+    };
+    let sending = paramedic_engine::Sending::default();
+    let world = World::virtual_with(environment.clock.clone(), sending).await;
+    (world, environment)
+}
+
+/// The targets of a job of this name, whose series say that they are of job `j`.
+fn pool(name: &str, targets: &[&str], environment: &Environment) -> Pool {
+    let mut job = Job::new(name);
+    job.interval = Duration::from_millis(INTERVAL_MS as u64);
+    let targets = targets.iter().map(|target| (*target).to_owned()).collect();
+    job.sources.fixed = vec![TargetGroup { targets, labels: Labels::empty() }];
+    let fields = Fields {
+        target_label: "job".to_owned(),
+        replacement: Some("j".to_owned()),
+        ..Fields::default()
+    };
+    job.relabel = vec![Rule::new(fields).expect("a rule")];
+    Discovery::new(Arc::new(job), environment.clone(), 0).at_once()
+}
+
+/// At which of these seconds after the epoch, 5 s apart, the series has a value.
+async fn seen(world: &World, query: &str, from: i64, until: i64) -> Vec<i64> {
+    let at = |second: i64| VIRTUAL_EPOCH.0 / 1000 + second;
+    let path =
+        format!("/api/v1/query_range?query={query}&start={}&end={}&step=5", at(from), at(until));
+    let answer = world.client.get(&path).await.json();
+    let values = answer["data"]["result"][0]["values"].as_array().cloned().unwrap_or_default();
+    let second = |value: &serde_json::Value| value[0].as_i64().expect("a moment") - at(0);
+    values.iter().map(second).collect()
+}
+
+#[test]
+fn the_series_of_a_target_that_went_end_after_two_intervals_at_the_moment_of_the_next() {
+    run(async {
+        let (world, environment) = world().await;
+        let there = pool("j", &["exporter.test"], &environment);
+        world.handle.discovered(there.clone()).await.expect("the engine runs");
+        world.pass(60).await;
+        assert_eq!(seen(&world, "x", 10, 60).await.len(), 11);
+        let told = world.client.get("/api/v1/metadata").await.text;
+        assert!(told.contains(r#""x":[{"type":"gauge","help":"About x.","unit":""}]"#), "{told}");
+        let of_target = world.client.get("/api/v1/targets/metadata?metric=x").await.text;
+        let labels = r#""target":{"instance":"exporter.test","job":"j"}"#;
+        assert!(of_target.contains(labels), "{of_target}");
+        world.handle.discovered(pool("j", &[], &environment)).await.expect("the engine runs");
+        world.pass(1).await;
+        assert_eq!(world.client.get("/api/v1/metadata").await.text.matches("About x").count(), 0);
+        // It would have been collected next here; two intervals later that is written down.
+        let target = &there.targets[0];
+        let left = VIRTUAL_EPOCH + Duration::from_secs(60);
+        let next = (target.next_after(left, left).0 - VIRTUAL_EPOCH.0) / 1000;
+        world.pass(26).await;
+        assert_eq!(seen(&world, "x", 60, 85).await.len(), 6, "it may come back");
+        world.pass(25).await;
+        for query in ["x", "up%7Bjob=%22j%22%7D"] {
+            let last = seen(&world, query, 60, 110).await;
+            let expected: Vec<_> = (60..=110).step_by(5).filter(|at| *at <= next).collect();
+            assert_eq!(last, expected, "{query} ends at {next}");
+        }
+    });
+}
+
+#[test]
+fn a_target_that_moves_to_another_job_or_comes_back_has_no_hole() {
+    run(async {
+        let (world, environment) = world().await;
+        let tell = async |pool: Pool| world.handle.discovered(pool).await.expect("it runs");
+        tell(pool("j", &["exporter.test"], &environment)).await;
+        world.pass(60).await;
+        // It goes on under another name, with the same labels.
+        tell(pool("j", &[], &environment)).await;
+        tell(pool("k", &["exporter.test"], &environment)).await;
+        world.pass(60).await;
+        assert_eq!(seen(&world, "x", 10, 120).await.len(), 23);
+        // It goes and is back before its end was written down, and goes again.
+        tell(pool("k", &[], &environment)).await;
+        world.pass(20).await;
+        tell(pool("k", &["exporter.test"], &environment)).await;
+        world.pass(60).await;
+        assert_eq!(seen(&world, "x", 10, 200).await.len(), 39);
+        tell(pool("k", &[], &environment)).await;
+        world.pass(60).await;
+        assert!(!seen(&world, "x", 200, 260).await.contains(&260));
+        assert_eq!(environment.clock.now(), TimeMs(VIRTUAL_EPOCH.0 + 260_000));
+    });
+}
