@@ -37,6 +37,8 @@ use crate::standing::{Standing, TargetSeries};
 const LISTEN_MAX: Duration = Duration::from_secs(300);
 /// How long it is remembered that a target was taken away: rules may not have run since.
 const GONE_KEPT: Duration = Duration::from_secs(3600);
+/// Of how many lost targets a turn finds out which rules stand on them: it looks at every rule for each.
+const ASKED_PER_TURN: usize = 16;
 /// How many of the rules that are blind an incident names.
 const RULES_NAMED_MAX: usize = 64;
 /// How many its description does, which Alertmanagers hear.
@@ -169,13 +171,20 @@ impl Engine {
         }
     }
 
-    /// Finds out once per loss which rules stand on its target.
+    /// Finds out once per loss which rules stand on its target; of many at once some now, and the
+    /// others in the next turns, so that nothing waits for it.
     fn ask_who_stands(&mut self) {
         let groups = self.alerts.groups();
+        let mut asked = 0;
         for (id, failing) in &mut self.failures {
             if failing.standing.is_some() || failing.in_a_row < FAILURES_MIN {
                 continue;
             }
+            if asked == ASKED_PER_TURN {
+                self.losses_due = true;
+                return;
+            }
+            asked += 1;
             let target = self.targets.get(id).zip(self.read_at.get(id).copied());
             failing.standing = Some(match (target, failing.seen_at) {
                 (Some((target, read_at)), Some(seen_at)) => {
@@ -270,7 +279,8 @@ impl Engine {
         let failing = self.failures.get(target);
         let standing = failing.and_then(|failing| failing.standing.as_ref());
         let lost_at = failing.map(|failing| failing.why.0).or(self.gone.get(target).copied());
-        let heard = failing.zip(standing).is_none_or(|(failing, standing)| {
+        let heard = failing.is_none_or(|failing| {
+            let Some(standing) = standing else { return false };
             let groups = self.alerts.groups().iter();
             let mut listening = groups.filter(|group| standing.listening.contains(&group.key()));
             let has_run = listening.all(|group| {
