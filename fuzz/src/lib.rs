@@ -16,6 +16,7 @@ use paramedic_model::{BucketSpan, Labels, METRIC_NAME, Sample, TimeMs};
 use paramedic_promql::{
     EvalError, EvalOptions, Evaluation, ParseOptions, Plan, Value, parse_series, parse_with,
 };
+use paramedic_relabel::{Action, Fields, NameScheme, Rule};
 use paramedic_rules::RuleFile;
 use paramedic_samples::{LogOptions, OnDamage, OpenError, Window, WindowOptions};
 use paramedic_scrape::remote_write::decode;
@@ -29,6 +30,7 @@ pub const TARGETS: &[Target] = &[
     ("evaluation", evaluation),
     ("exposition", exposition),
     ("rules", rules),
+    ("relabel", relabel),
     ("log", log),
     ("template", template),
     ("remote_write", remote_write),
@@ -219,6 +221,54 @@ pub fn rules(data: &[u8]) {
             assert!(mistake.to_string().starts_with("rules.yml:"), "{mistake}");
         }
     }
+}
+
+/// Rules of relabelling and the labels of a target: a rule says why it is none, and what rules make
+/// of labels is a label set again, the same each time.
+///
+/// A line is a label, `name=value`, or a rule: `action|source,labels|separator|regex|modulus|target|replacement`,
+/// where a field that ends early is not there.
+pub fn relabel(data: &[u8]) {
+    // Rules may double a value, each of them.
+    const RULES_MAX: usize = 8;
+    let Some(text) = text(data) else { return };
+    let (mut labels, mut rules) = (Vec::new(), Vec::new());
+    for line in text.lines() {
+        if let Some(pair) = line.split_once('=').filter(|_| !line.contains('|')) {
+            // Whoever brings labels has names for them.
+            labels.extend(Some(pair).filter(|(name, _)| !name.is_empty()));
+            continue;
+        }
+        let mut fields = line.split('|');
+        let Some(action) = fields.next().and_then(Action::of) else { continue };
+        let mut next = || fields.next().map(str::to_owned);
+        let fields = Fields {
+            action,
+            source_labels: next().map(|names| names.split(',').map(str::to_owned).collect()),
+            separator: next(),
+            regex: next(),
+            modulus: next().and_then(|number| number.parse().ok()).unwrap_or_default(),
+            target_label: next().unwrap_or_default(),
+            replacement: next(),
+            names: if line.ends_with(' ') { NameScheme::Legacy } else { NameScheme::Utf8 },
+        };
+        match Rule::new(fields) {
+            Ok(rule) => rules.push(rule),
+            Err(error) => assert!(!error.to_string().is_empty()),
+        }
+    }
+    rules.truncate(RULES_MAX);
+    let labels: Labels = labels.into_iter().collect();
+    let after = paramedic_relabel::relabel(&labels, &rules);
+    if let Some(after) = &after {
+        let names: Vec<_> = after.iter().map(|(name, _)| name).collect();
+        assert!(names.is_sorted_by(|a, b| a < b), "{after:?}");
+        assert!(
+            after.iter().all(|(name, value)| !name.is_empty() && !value.is_empty()),
+            "{after:?}"
+        );
+    }
+    assert_eq!(after, paramedic_relabel::relabel(&labels, &rules));
 }
 
 /// A template of an annotation: it renders, or says why not.
