@@ -242,8 +242,8 @@ fn text(histogram: &Histogram) -> String {
     text + "}"
 }
 
-/// Of how many series an alert tells, where one of each metric and target is among these. An alert on a count of
-/// all series comes from every one of them, and would be told of anew in each round.
+/// Of how many series an alert tells, where one of each metric and target is among these. An alert on
+/// a count of all series comes from every one of them, and would be told of anew in each round.
 const ORIGINS_MAX: usize = 64;
 
 /// The label sets of the rows that a result came from, as [`Alert::origins`] has them.

@@ -348,6 +348,28 @@ fn a_bad_value_says_what_would_be_good() {
     "#]],
     );
     config(
+        "restore: disk\n",
+        expect![[r#"
+        exit 1
+        paramedic.yml:1:10: `restore` must be journal or prometheus, not "disk"
+    "#]],
+    );
+    config(
+        "restore: { from: prometheus, for_grace_period: soon, grace: 1m }\n",
+        expect![[r#"
+            exit 1
+            paramedic.yml:1:48: `for_grace_period` must be a duration such as 30s or 5m, not "soon"
+            paramedic.yml:1:54: unknown key `grace`; known here: from, for_grace_period, for_outage_tolerance
+        "#]],
+    );
+    config(
+        "restore: { from: journal, for_grace_period: 1m }\n",
+        expect![[r#"
+        exit 1
+        paramedic.yml:1:45: `for_grace_period` is of `from: prometheus`
+    "#]],
+    );
+    config(
         "retention: [1]\n",
         expect![[r#"
         exit 1
