@@ -20,6 +20,9 @@ const IDLE_MAX: Duration = Duration::from_secs(300);
 /// How many connections wait in one set, as in Prometheus.
 const WAITING_MAX: usize = 20_000;
 
+/// How much a connection reads ahead: one that waits may hold on to that much.
+const BUFFER_BYTES_MAX: usize = 64 << 10;
+
 /// Connections that are kept for the next request, shared by clients that speak to their servers
 /// alike: with the same TLS settings.
 ///
@@ -96,7 +99,9 @@ pub(crate) struct Connection {
 impl Connection {
     /// Over `stream`, which is open.
     pub async fn open(stream: BoxStream) -> hyper::Result<Self> {
-        let (sender, driver) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        let mut builder = hyper::client::conn::http1::Builder::new();
+        let opened = builder.max_buf_size(BUFFER_BYTES_MAX).handshake(TokioIo::new(stream));
+        let (sender, driver) = opened.await?;
         // What breaks it is told by the request that waits.
         let driver = async { _ = driver.await };
         Ok(Self { sender, driver: Some(Box::pin(driver)) })

@@ -63,3 +63,28 @@ pub(super) fn intake(view: &IntakeView) -> Markup {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_wrong_is_shown() {
+        assert_eq!(intake(&IntakeView::default()).into_string(), "");
+        let reasons = "samples not taken: 2 late".to_owned();
+        let view = IntakeView {
+            unlogged: Some(("could not write 1.segment: no space".to_owned(), 7)),
+            refused: vec![("node/<a>:1".to_owned(), reasons)],
+            over_limit: 3,
+        };
+        let shown = intake(&view).into_string();
+        for text in [
+            "could not write 1.segment: no space: 7 samples would be lost by a restart",
+            "node/&lt;a&gt;:1",
+            "samples not taken: 2 late",
+            "3 samples of new series were refused since the start",
+        ] {
+            assert!(shown.contains(text), "{text} in {shown}");
+        }
+    }
+}
