@@ -11,6 +11,7 @@ use http::HeaderMap;
 use http::header::{ACCEPT, HeaderName, HeaderValue};
 use paramedic_integration::Environment;
 use paramedic_model::TimeMs;
+use tokio::task::JoinSet;
 
 use crate::groups::{find_files, read_groups};
 use crate::http::Fetcher;
@@ -29,6 +30,8 @@ pub struct Finder {
     environment: Environment,
     files: BTreeMap<PathBuf, ReadFile>,
     servers: Vec<Asked>,
+    /// Answers that are waited for, each with the place of its server.
+    asking: JoinSet<(usize, Result<Vec<TargetGroup>, String>)>,
     /// What was found last.
     found: Vec<TargetGroup>,
 }
@@ -41,6 +44,7 @@ struct ReadFile {
 #[derive(Default)]
 struct Asked {
     due: Option<TimeMs>,
+    is_asked: bool,
     groups: Vec<TargetGroup>,
 }
 
@@ -48,8 +52,8 @@ impl Finder {
     /// Of what `owner` names as its `sources`. Nothing is read yet.
     pub fn new(owner: &str, sources: Sources, environment: Environment) -> Self {
         let servers = sources.http.iter().map(|_| Asked::default()).collect();
-        let (files, found) = (BTreeMap::new(), Vec::new());
-        Self { owner: owner.to_owned(), sources, environment, files, servers, found }
+        let (files, asking, found) = (BTreeMap::new(), JoinSet::new(), Vec::new());
+        Self { owner: owner.to_owned(), sources, environment, files, servers, asking, found }
     }
 
     /// What is there now without asking anybody: fixed groups and files.
@@ -63,19 +67,31 @@ impl Finder {
     pub async fn next(&mut self) -> &[TargetGroup] {
         loop {
             let now = self.environment.clock.now();
-            self.ask_servers(now).await;
+            self.ask_servers(now);
             self.read_files();
             let groups = self.groups();
             if groups != self.found {
                 self.found = groups;
                 return &self.found;
             }
-            let now = self.environment.clock.now();
             let files = (!self.sources.files.is_empty()).then(|| now + FILES_EVERY);
-            let due = self.servers.iter().filter_map(|server| server.due).chain(files).min();
-            match due {
-                Some(due) => self.environment.clock.sleep(due.since(now)).await,
-                None => std::future::pending().await,
+            let idle = self.servers.iter().filter(|server| !server.is_asked);
+            let due = idle.filter_map(|server| server.due).chain(files).min();
+            let nap = due.map(|due| self.environment.clock.sleep(due.since(now)));
+            let nap = async {
+                match nap {
+                    Some(nap) => nap.await,
+                    None => std::future::pending().await,
+                }
+            };
+            // In this order, because without one tokio rolls dice, and drills must not.
+            tokio::select! {
+                biased;
+                Some(answered) = self.asking.join_next() => {
+                    let Ok((at, answer)) = answered else { continue };
+                    self.take_answer(at, answer);
+                }
+                () = nap => {}
             }
         }
     }
@@ -111,19 +127,27 @@ impl Finder {
         }
     }
 
-    async fn ask_servers(&mut self, now: TimeMs) {
-        for (source, server) in self.sources.http.iter().zip(&mut self.servers) {
-            if server.due.is_some_and(|due| due > now) {
+    /// Asks the servers that are due, each in a task of its own: one that hangs holds up nobody.
+    fn ask_servers(&mut self, now: TimeMs) {
+        for (at, (source, server)) in self.sources.http.iter().zip(&mut self.servers).enumerate() {
+            if server.is_asked || server.due.is_some_and(|due| due > now) {
                 continue;
             }
-            match ask(source, &self.environment).await {
-                Ok(groups) => server.groups = groups,
-                Err(reason) => {
-                    let reason = self.environment.redactor.clean(&reason);
-                    tracing::warn!(owner = self.owner, "{}: {reason}", source.url);
-                }
+            (server.is_asked, server.due) = (true, Some(now + source.refresh));
+            let (source, environment) = (source.clone(), self.environment.clone());
+            self.asking.spawn(async move { (at, ask(&source, &environment).await) });
+        }
+    }
+
+    fn take_answer(&mut self, at: usize, answer: Result<Vec<TargetGroup>, String>) {
+        let server = &mut self.servers[at];
+        server.is_asked = false;
+        match answer {
+            Ok(groups) => server.groups = groups,
+            Err(reason) => {
+                let reason = self.environment.redactor.clean(&reason);
+                tracing::warn!(owner = self.owner, "{}: {reason}", self.sources.http[at].url);
             }
-            server.due = Some(now + source.refresh);
         }
     }
 }

@@ -102,3 +102,32 @@ async fn a_bad_answer_keeps_the_last_targets() {
     pool = discovery.next(&pool).await;
     assert_eq!(names(&pool), ["b:1", "z:1"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_hangs_holds_up_nobody() {
+    let (world, mut job) = world();
+    let folder = tempfile::tempdir().expect("a folder");
+    let hanging = paramedic_integration::Address::new("hanging.test", 80);
+    world.network.hang(hanging);
+    let url = "http://hanging.test/targets".to_owned();
+    job.sources.http.insert(0, HttpSource { url, ..job.sources.http[0].clone() });
+    job.sources.files = vec![paramedic_scrape::FileSource {
+        patterns: vec![folder.path().join("*.json")],
+        refresh: Duration::from_secs(300),
+    }];
+    let mut discovery = world.discovery(job);
+    let empty = discovery.at_once();
+    let mut pool = discovery.next(&empty).await;
+    assert_eq!(
+        (names(&pool), world.clock.now()),
+        (vec!["a:1".into(), "b:1".into()], VIRTUAL_EPOCH)
+    );
+    std::fs::write(folder.path().join("f.json"), r#"[{"targets": ["f:1"]}]"#).expect("written");
+    pool = discovery.next(&pool).await;
+    assert_eq!(names(&pool), ["a:1", "b:1", "f:1"]);
+    assert!(world.clock.now() <= VIRTUAL_EPOCH + Duration::from_secs(5));
+    world.show("[]");
+    pool = discovery.next(&pool).await;
+    assert_eq!(names(&pool), ["f:1"]);
+    assert_eq!(world.clock.now(), VIRTUAL_EPOCH + Duration::from_secs(60));
+}

@@ -172,3 +172,38 @@ fn the_link_of_an_alert_leads_to_its_rule() {
         check("/graph", "/rules").await;
     });
 }
+
+#[test]
+fn expressions_are_trees_and_mistakes_are_named() {
+    check(
+        false,
+        &[
+            "parse_query?query=-1",
+            "parse_query?query=up%7B",
+            "parse_query",
+            "metadata?limit=x",
+            "metadata?limit_per_metric=x",
+            "targets/metadata?limit=x",
+            "targets/metadata?match_target=%7B",
+            "status/walreplay",
+        ],
+        expect![[r#"
+            parse_query?query=-1
+              200 {"status":"success","data":{"type":"numberLiteral","val":"-1"}}
+            parse_query?query=up%7B
+              400 {"status":"error","errorType":"bad_data","error":"invalid parameter \"query\": 1:4: parse error: unexpected end of input inside braces"}
+            parse_query
+              400 {"status":"error","errorType":"bad_data","error":"invalid parameter \"query\": 1:1: parse error: no expression found in input"}
+            metadata?limit=x
+              400 {"status":"error","errorType":"bad_data","error":"limit must be a number"}
+            metadata?limit_per_metric=x
+              400 {"status":"error","errorType":"bad_data","error":"limit_per_metric must be a number"}
+            targets/metadata?limit=x
+              400 {"status":"error","errorType":"bad_data","error":"limit must be a number"}
+            targets/metadata?match_target=%7B
+              400 {"status":"error","errorType":"bad_data","error":"invalid parameter \"match_target\": 1:2: parse error: unexpected end of input inside braces"}
+            status/walreplay
+              200 {"status":"success","data":{"min":0,"max":0,"current":0}}
+        "#]],
+    );
+}
