@@ -22,8 +22,8 @@ pub(crate) struct Alerts {
     groups: Vec<Group>,
     /// Where the rules of each name are: the group, and the position in it.
     by_name: HashMap<String, Vec<(usize, usize)>>,
-    /// Groups that a reload took away, until their series have ended.
-    ending: Vec<Group>,
+    /// Groups that a reload took away, and when, until their series have ended.
+    ending: Vec<(TimeMs, Group)>,
     options: EvalOptions,
     external_labels: Labels,
     external_url: String,
@@ -112,9 +112,9 @@ impl Alerts {
         places.iter().map(|(group, rule)| &self.groups[*group].rules()[*rule])
     }
 
-    /// Ends the series of groups that are gone, which come without rules.
-    pub fn end(&mut self, gone: impl Iterator<Item = Group>) {
-        self.ending.extend(gone);
+    /// Ends the series of groups that are gone as of `now`, which come without rules.
+    pub fn end(&mut self, gone: impl Iterator<Item = Group>, now: TimeMs) {
+        self.ending.extend(gone.map(|group| (now, group)));
     }
 
     /// Whether there is a rule for alerts of this name.
@@ -151,7 +151,8 @@ impl Alerts {
 
     /// When the first group is due.
     pub fn next_due(&self) -> Option<TimeMs> {
-        self.groups.iter().chain(&self.ending).map(Group::next_due).min()
+        let ends = self.ending.iter().map(|(gone_at, group)| ends_at(*gone_at, group));
+        self.groups.iter().map(Group::next_due).chain(ends).min()
     }
 
     /// Evaluates the groups that are due.
@@ -197,12 +198,13 @@ impl Alerts {
             external_labels: &self.external_labels,
             external_url: &self.external_url,
         };
-        self.ending.retain_mut(|group| match group.due(now) {
-            Some(at) => {
-                group.evaluate(&mut Rows { window, began: Instant::now() }, at, &context);
-                false
+        self.ending.retain_mut(|(gone_at, group)| {
+            let is_due = ends_at(*gone_at, group) <= now;
+            if is_due {
+                let mut rows = Rows { window, began: Instant::now() };
+                group.evaluate(&mut rows, *gone_at, &context);
             }
-            None => true,
+            !is_due
         });
     }
 
@@ -278,6 +280,12 @@ impl Alerts {
         let mut alerts = self.named(labels.value(ALERT_NAME)).filter_map(|rule| rule.alert(labels));
         alerts.find(|alert| alert.state.is_active())
     }
+}
+
+/// When the series of a group that is gone end, as of the moment when it went. As in Prometheus, a
+/// group that was renamed has gone on with them by then, and no gap is seen.
+fn ends_at(gone_at: TimeMs, group: &Group) -> TimeMs {
+    gone_at + 2 * group.interval()
 }
 
 fn by_name(groups: &[Group]) -> HashMap<String, Vec<(usize, usize)>> {

@@ -1,14 +1,15 @@
 //! Rules and pages in the place of others, while everything runs.
 //!
 //! A group that is as it was stays untouched. One that changed takes over what the old one knew, rule
-//! by rule ([`Group::take_over`]). The series of one that is gone end at its next slot; its alerts end
-//! without a word, as in Prometheus, and their incidents stay open as blind, because a rule that is
-//! gone has not seen a recovery.
+//! by rule ([`Group::take_over`]). The series of one that is gone end, unless another goes on with
+//! them; its alerts end without a word, as in Prometheus, and their incidents stay open as blind,
+//! because a rule that is gone has not seen a recovery.
 
 use paramedic_model::TimeMs;
 use paramedic_rules::{Group, GroupDefaults, GroupSpec, Rule, Text};
 
 use crate::Engine;
+use crate::alerts::Alerts;
 use crate::pages::Pages;
 
 /// What takes the place of rules and pages.
@@ -35,12 +36,7 @@ pub struct Reloaded {
 impl Engine {
     /// Takes new rules and pages.
     pub(crate) fn reload(&mut self, reload: Reload, now: TimeMs) -> Reloaded {
-        let mut reloaded = Reloaded::default();
-        let old = self.alerts.take_groups();
-        let (groups, gone) = replace(old, reload.groups, &mut reloaded);
-        self.alerts.put_groups(groups);
-        let ending = gone.into_iter().map(|group| without_rules(group, now));
-        self.alerts.end(ending);
+        let reloaded = self.alerts.replace(reload.groups, now);
         self.pages = reload.pages;
         self.forget_who_stands();
         let Reloaded { kept, changed, added, removed } = reloaded;
@@ -48,6 +44,17 @@ impl Engine {
             "rules are loaded anew: {kept} groups as they were, {changed} changed, {added} new, \
              {removed} gone"
         );
+        reloaded
+    }
+}
+
+impl Alerts {
+    /// Puts groups in the place of those that are there.
+    fn replace(&mut self, new: Vec<Group>, now: TimeMs) -> Reloaded {
+        let mut reloaded = Reloaded::default();
+        let (groups, gone) = replace(self.take_groups(), new, &mut reloaded);
+        self.put_groups(groups);
+        self.end(gone.into_iter().map(|group| without_rules(group, now)), now);
         reloaded
     }
 }
@@ -129,7 +136,12 @@ fn is_same_rule(a: &Rule, b: &Rule) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use paramedic_model::{Labels, Sample, is_stale};
+    use paramedic_promql::{EvalOptions, RowRef, Source as _};
     use paramedic_rules::RuleFile;
+    use paramedic_samples::Window;
 
     use super::*;
 
@@ -155,5 +167,44 @@ mod tests {
         check(&format!("groups: [{{name: a, rules: [{labelled}]}}]"), [0, 1, 0, 1]);
         check("groups: [{name: b, interval: 7s}]", [0, 1, 0, 1]);
         check("", [0, 0, 0, 2]);
+    }
+
+    /// All samples of the only series of a metric.
+    fn samples(window: &Window, metric: &str) -> Vec<Sample> {
+        let family = window.find_family(metric).expect("it was recorded");
+        let mut samples = Vec::new();
+        window.range(RowRef { family, row: 0 }, TimeMs(-1), TimeMs(i64::MAX), &mut samples);
+        samples
+    }
+
+    #[test]
+    fn series_of_a_group_that_is_gone_end_unless_another_has_them() {
+        let group = |name: &str, rules: &str| {
+            groups(&format!("groups: [{{name: {name}, interval: 10s, rules: [{rules}]}}]"))
+        };
+        let r = "{record: r, expr: vector(1)}";
+        let mut window = Window::default();
+        let mut alerts = Alerts::restore(
+            group("a", &format!("{r}, {{record: s, expr: vector(1)}}")),
+            &BTreeMap::new(),
+            EvalOptions::default(),
+            Labels::empty(),
+            String::new(),
+            None,
+            TimeMs(0),
+        );
+        const GONE_AT: TimeMs = TimeMs(47_300);
+        for now in (0..100_000).step_by(100).map(TimeMs) {
+            if now == GONE_AT {
+                alerts.replace(group("b", r), now);
+            }
+            alerts.evaluate_due(&mut window, now);
+        }
+        assert!(samples(&window, "r").iter().all(|sample| !is_stale(sample.value)));
+        let ended = samples(&window, "s");
+        let last = ended.last().expect("it was recorded");
+        assert_eq!((last.at, is_stale(last.value)), (GONE_AT, true));
+        // Nothing is left to be due for.
+        assert_eq!(alerts.next_due(), alerts.groups().iter().map(Group::next_due).min());
     }
 }
