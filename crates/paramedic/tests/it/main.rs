@@ -41,6 +41,9 @@ mod seeds;
 #[expect(dead_code, reason = "the integration's own tests use the rest of it")]
 mod peer;
 
+/// Alertmanagers that a file lists.
+mod alerted;
+
 /// One prometheus.yml for a real Prometheus and the built binary: the same series in both.
 mod prometheus_yml;
 
