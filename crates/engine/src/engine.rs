@@ -22,6 +22,7 @@ use crate::notify::{Outbox, Sending};
 use crate::outside::Words;
 use crate::pages::Pages;
 use crate::signal::{Gone, why_gone};
+use crate::standing::Readers;
 use crate::systems::Systems;
 use crate::vitals::{IngestVitals, RuleVitals};
 use crate::yields::Yields;
@@ -118,6 +119,8 @@ pub struct Engine {
     pub(crate) refreshed: BTreeMap<IncidentId, TimeMs>,
     /// The targets that cannot be looked at.
     pub(crate) failures: BTreeMap<String, Failing>,
+    /// What the alert rules read, once that was asked for.
+    pub(crate) readers: Option<Readers>,
     /// When each target that discovery took away went.
     pub(crate) gone: BTreeMap<String, TimeMs>,
     /// Whether anything changed that losses of targets depend on.
@@ -215,6 +218,7 @@ impl Engine {
             launch: HashSet::new(),
             refreshed: BTreeMap::new(),
             failures: BTreeMap::new(),
+            readers: None,
             gone: BTreeMap::new(),
             losses_due: true,
             refused: BTreeMap::new(),
@@ -348,7 +352,7 @@ impl Engine {
         }
         if !round.names.is_empty() {
             self.signals(now, |alert| round.names.contains(alert));
-            self.losses_due = true;
+            self.losses_due |= !self.failures.is_empty();
         }
     }
 

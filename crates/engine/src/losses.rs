@@ -31,7 +31,7 @@ use paramedic_scrape::Target;
 
 use crate::Engine;
 use crate::signal::row_of;
-use crate::standing::{Standing, TargetSeries};
+use crate::standing::{Readers, Standing, TargetSeries};
 
 /// How long a loss waits for rules that could watch it and are not evaluated.
 const LISTEN_MAX: Duration = Duration::from_secs(300);
@@ -159,12 +159,26 @@ impl Engine {
             match sighting.step(&target) {
                 Some(LossStep::Open) => lead = Some(self.open_loss(&target, &known, now)),
                 // Most of the time it is nothing new, and then the incident refuses.
-                Some(LossStep::Tell(input)) => _ = known.open.map(|id| self.feed(id, input, now)),
+                Some(LossStep::Tell(input)) => {
+                    let open = known.open.and_then(|id| self.incidents.get(&id));
+                    let is_known = |incident: &&Incident| match input {
+                        IncidentInput::Firing => incident.signal == Signal::Firing,
+                        IncidentInput::Clear { .. } => incident.signal == Signal::Clear,
+                        _ => false,
+                    };
+                    if let Some(id) = open.filter(|one| !is_known(one)).map(|one| one.id) {
+                        let _ = self.feed(id, input, now);
+                    }
+                }
                 None => {}
             }
             let is_lost = matches!(sighting.sight, TargetSight::Fails { .. } | TargetSight::Gone);
             let Some(lead) = lead.filter(|_| is_lost) else { continue };
-            for id in known.blind {
+            let stands = |id: &IncidentId| {
+                self.incidents.get(id).is_some_and(|incident| incident.under == Some(lead))
+            };
+            let others: Vec<_> = known.blind.into_iter().filter(|id| !stands(id)).collect();
+            for id in others {
                 let input = IncidentInput::Join { lead, target: target.clone() };
                 let _ = self.feed(id, input, now);
             }
@@ -174,7 +188,6 @@ impl Engine {
     /// Finds out once per loss which rules stand on its target; of many at once some now, and the
     /// others in the next turns, so that nothing waits for it.
     fn ask_who_stands(&mut self) {
-        let groups = self.alerts.groups();
         let mut asked = 0;
         for (id, failing) in &mut self.failures {
             if failing.standing.is_some() || failing.in_a_row < FAILURES_MIN {
@@ -185,11 +198,12 @@ impl Engine {
                 return;
             }
             asked += 1;
+            let readers = self.readers.get_or_insert_with(|| Readers::new(self.alerts.groups()));
             let target = self.targets.get(id).zip(self.read_at.get(id).copied());
             failing.standing = Some(match (target, failing.seen_at) {
                 (Some((target, read_at)), Some(seen_at)) => {
                     let (source, labels) = (&self.window, &labels_of(target));
-                    TargetSeries { source, labels, seen_at, read_at }.standing(groups)
+                    TargetSeries { source, labels, seen_at, read_at }.standing(readers)
                 }
                 // It never answered, as far as is known: nothing ended with it.
                 _ => Standing::default(),
@@ -199,6 +213,7 @@ impl Engine {
 
     /// The rules are others, so others may stand on what is lost.
     pub(crate) fn forget_who_stands(&mut self) {
+        self.readers = None;
         self.failures.values_mut().for_each(|failing| failing.standing = None);
         self.losses_due = true;
     }
@@ -244,8 +259,8 @@ impl Engine {
             if alert.origins.is_empty() {
                 let name = state.rule().name();
                 watched.extend(missed.iter().filter_map(|one| {
-                    let blind = &one.failing.standing.as_ref()?.blind;
-                    (since >= one.failing.why.0 && blind.contains(name)).then_some(one.id)
+                    let absent = &one.failing.standing.as_ref()?.absent;
+                    (since >= one.failing.why.0 && absent.contains(name)).then_some(one.id)
                 }));
             }
             for id in watched {
@@ -279,16 +294,10 @@ impl Engine {
         let failing = self.failures.get(target);
         let standing = failing.and_then(|failing| failing.standing.as_ref());
         let lost_at = failing.map(|failing| failing.why.0).or(self.gone.get(target).copied());
-        let heard = failing.is_none_or(|failing| {
-            let Some(standing) = standing else { return false };
-            let groups = self.alerts.groups().iter();
-            let mut listening = groups.filter(|group| standing.listening.contains(&group.key()));
-            let has_run = listening.all(|group| {
-                let looked_at = group.evaluated_at().map(|at| at - group.query_offset());
-                looked_at.is_some_and(|at| at >= failing.first_at)
-            });
-            has_run || now >= failing.first_at + LISTEN_MAX
-        });
+        // Asked only where it decides: of a thousand targets that are lost it takes its time.
+        let heard = known.open.is_none()
+            && watcher == Watcher::Nobody
+            && failing.is_none_or(|failing| self.were_heard(failing, now));
         Sighting {
             sight: self.target_sight(target),
             watcher,
@@ -298,6 +307,20 @@ impl Engine {
             dismissed: known.dismissed_at.zip(lost_at).is_some_and(|(closed, lost)| closed >= lost),
             incident: known.open,
         }
+    }
+
+    /// Whether every group that can tell of a loss was evaluated since it began.
+    fn were_heard(&self, failing: &Failing, now: TimeMs) -> bool {
+        let Some(standing) = &failing.standing else { return false };
+        if standing.listening.is_empty() || now >= failing.first_at + LISTEN_MAX {
+            return true;
+        }
+        let groups = self.alerts.groups().iter();
+        let mut listening = groups.filter(|group| standing.listening.contains(&group.key()));
+        listening.all(|group| {
+            let looked_at = group.evaluated_at().map(|at| at - group.query_offset());
+            looked_at.is_some_and(|at| at >= failing.first_at)
+        })
     }
 
     fn target_sight(&self, target: &str) -> TargetSight {
@@ -349,7 +372,9 @@ impl Engine {
         // What fired stands on it too, though its series be forgotten by now.
         let mut rules: BTreeSet<&str> =
             of_incidents.map(|incident| incident.opened.alert.as_str()).collect();
-        rules.extend(standing.iter().flat_map(|standing| &standing.blind).map(String::as_str));
+        if let Some((standing, readers)) = standing.zip(self.readers.as_ref()) {
+            rules.append(&mut readers.blind(standing));
+        }
         let reason = match failing {
             Some(failing) => failing.why.1.clone(),
             None => "it is no target any more, and nothing takes its place".to_owned(),

@@ -4,7 +4,7 @@
 //! that its failed collection brought all the same, `up` among them. A series belongs to the target
 //! whose `job` and `instance` it has.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use paramedic_model::{Labels, METRIC_NAME, TimeMs, is_stale};
@@ -20,8 +20,11 @@ const LOOKBACK: Duration = Duration::from_secs(300);
 /// What alert rules have to do with a target.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Standing {
-    /// The alert rules that read series which ended with the target, by name.
-    pub blind: BTreeSet<String>,
+    /// The alert rules that read series which ended with the target, by their places in [`Readers`]:
+    /// of a thousand targets, thousands of names would take much room.
+    pub blind: Vec<u32>,
+    /// Those of them that ask for what is absent, by name.
+    pub absent: BTreeSet<String>,
     /// The groups, by key, with a rule that can tell of the loss: it reads what the failed collection
     /// brought, or asks for what is absent.
     pub listening: BTreeSet<String>,
@@ -45,29 +48,32 @@ struct Rows {
     brought: Vec<u32>,
 }
 
-impl TargetSeries<'_> {
-    /// What the alert rules of `groups` have to do with it.
-    pub fn standing(&self, groups: &[Group]) -> Standing {
-        let mut standing = Standing::default();
-        let Some(symbols) = self.symbols() else { return standing };
-        let mut by_family = BTreeMap::new();
+/// What the alert rules read: made once for a set of rules, asked for every target that is lost.
+///
+/// Thousands of rules have selectors in common, so each is kept once.
+#[derive(Debug, Default)]
+pub(crate) struct Readers {
+    rules: Vec<Reader>,
+    selectors: Vec<(Selector, Vec<usize>)>,
+}
+
+#[derive(Debug)]
+struct Reader {
+    alert: String,
+    group: String,
+    /// Whether it asks for what is absent.
+    asks_for_absence: bool,
+}
+
+impl Readers {
+    /// Of the alert rules of these groups.
+    pub fn new(groups: &[Group]) -> Self {
+        let (mut readers, mut places) = (Self::default(), HashMap::new());
         for group in groups {
+            let key = group.key();
             for state in group.rules() {
                 let Rule::Alert(rule) = state.rule() else { continue };
                 let expr = rule.expr.expr();
-                let (mut reads_ended, mut reads_brought) = (false, false);
-                for (_, selector) in expr.selectors() {
-                    for id in families(self.source, selector) {
-                        let rows = by_family.entry(id).or_insert_with(|| self.rows(id, symbols));
-                        let family = self.source.family(id);
-                        let selects = |rows: &[u32]| {
-                            !rows.is_empty()
-                                && selects_any(self.source, &family, &selector.matchers, rows)
-                        };
-                        reads_ended = reads_ended || selects(&rows.ended);
-                        reads_brought = reads_brought || selects(&rows.brought);
-                    }
-                }
                 let mut asks_for_absence = false;
                 expr.walk(&mut |part| {
                     if let ExprKind::Call(call) = &part.kind {
@@ -75,12 +81,65 @@ impl TargetSeries<'_> {
                         asks_for_absence |= matches!(name, "absent" | "absent_over_time");
                     }
                 });
-                if reads_brought || (reads_ended && asks_for_absence) {
-                    standing.listening.insert(group.key());
+                let index = readers.rules.len();
+                for (_, selector) in expr.selectors() {
+                    let text =
+                        |m: &Matcher| format!("{}{}{:?}", m.name(), m.op().sign(), m.value());
+                    let mut texts: Vec<_> = selector.matchers.iter().map(text).collect();
+                    texts.sort_unstable();
+                    let place = *places.entry(texts).or_insert_with(|| {
+                        readers.selectors.push((selector.clone(), Vec::new()));
+                        readers.selectors.len() - 1
+                    });
+                    readers.selectors[place].1.push(index);
                 }
-                if reads_ended {
-                    standing.blind.insert(rule.name.clone());
+                let (alert, group) = (rule.name.clone(), key.clone());
+                readers.rules.push(Reader { alert, group, asks_for_absence });
+            }
+        }
+        readers
+    }
+
+    /// The names of the rules that are blind.
+    pub fn blind(&self, standing: &Standing) -> BTreeSet<&str> {
+        let rules = standing.blind.iter().filter_map(|place| self.rules.get(*place as usize));
+        rules.map(|rule| rule.alert.as_str()).collect()
+    }
+}
+
+impl TargetSeries<'_> {
+    /// What the alert rules have to do with it.
+    pub fn standing(&self, readers: &Readers) -> Standing {
+        let mut standing = Standing::default();
+        let Some(symbols) = self.symbols() else { return standing };
+        let mut by_family = BTreeMap::new();
+        let none = vec![false; readers.rules.len()];
+        let (mut ended, mut brought) = (none.clone(), none);
+        for (selector, rules) in &readers.selectors {
+            for id in families(self.source, selector) {
+                let rows = by_family.entry(id).or_insert_with(|| self.rows(id, symbols));
+                let family = self.source.family(id);
+                let selects = |rows: &[u32]| {
+                    !rows.is_empty() && selects_any(self.source, &family, &selector.matchers, rows)
+                };
+                if selects(&rows.ended) {
+                    rules.iter().for_each(|rule| ended[*rule] = true);
                 }
+                if selects(&rows.brought) {
+                    rules.iter().for_each(|rule| brought[*rule] = true);
+                }
+            }
+        }
+        for (index, Reader { alert, group, asks_for_absence }) in readers.rules.iter().enumerate() {
+            let is_absent = ended[index] && *asks_for_absence;
+            if (brought[index] || is_absent) && !standing.listening.contains(group) {
+                standing.listening.insert(group.clone());
+            }
+            if is_absent {
+                standing.absent.insert(alert.clone());
+            }
+            if ended[index] {
+                standing.blind.push(index as u32);
             }
         }
         standing
@@ -229,8 +288,10 @@ mod tests {
             seen_at: TimeMs(15_000),
             read_at: TimeMs(45_000),
         };
-        let standing = series.standing(&groups);
-        (standing.blind.into_iter().collect(), standing.listening.len())
+        let readers = Readers::new(&groups);
+        let standing = series.standing(&readers);
+        let blind = readers.blind(&standing).into_iter().map(str::to_owned).collect();
+        (blind, standing.listening.len())
     }
 
     #[test]
