@@ -292,12 +292,6 @@ impl Group {
     pub fn evaluate(&mut self, store: &mut dyn Store, at: TimeMs, context: &Context<'_>) -> Round {
         let mut round = Round { at, ..Round::default() };
         let sample_at = at - self.query_offset;
-        let leftover = std::mem::take(&mut self.leftover);
-        let ended: Vec<_> = leftover.into_iter().map(ended).collect();
-        // Series of rules that are gone end now; nobody is left to be unhealthy about it.
-        if !ended.is_empty() && store.append(sample_at, &ended).is_ok() {
-            round.samples += ended.len();
-        }
         self.selectors.begin();
         for (i, state) in self.rules.iter_mut().enumerate() {
             let mut events = Vec::new();
@@ -320,6 +314,15 @@ impl Group {
             }
         }
         self.selectors.begin();
+        // Series of rules that are gone end only now, as in Prometheus: another rule may go on with
+        // them. Nobody is left to be unhealthy about it.
+        let leftover = std::mem::take(&mut self.leftover);
+        let written = |labels: &Labels| self.rules.iter().any(|rule| rule.written.contains(labels));
+        let ended: Vec<_> =
+            leftover.into_iter().filter(|labels| !written(labels)).map(ended).collect();
+        if !ended.is_empty() && store.append(sample_at, &ended).is_ok() {
+            round.samples += ended.len();
+        }
         self.evaluations += 1;
         self.schedule.evaluated(at);
         round

@@ -328,12 +328,30 @@ fn a_reload_keeps_the_alerts_of_the_same_rule() {
     let ended: Vec<_> =
         drive.window.written.iter().filter(|line| line.contains("stale")).cloned().collect();
     expect![[r#"
+        ALERTS{alertname="A", alertstate="pending", job="a"} stale @120s
         ALERTS{alertname="B", alertstate="firing", job="a", s="x"} stale @120s
         ALERTS{alertname="C", alertstate="firing", job="a"} stale @120s
         ALERTS_FOR_STATE{alertname="B", job="a", s="x"} stale @120s
-        ALERTS_FOR_STATE{alertname="C", job="a"} stale @120s
-        ALERTS{alertname="A", alertstate="pending", job="a"} stale @120s"#]]
+        ALERTS_FOR_STATE{alertname="C", job="a"} stale @120s"#]]
     .assert_eq(&ended.join("\n"));
+}
+
+#[test]
+fn what_another_rule_goes_on_with_after_a_reload_does_not_end() {
+    let mut drive = with_rules("{record: r, expr: up, labels: {a: b}}, {record: s, expr: r}");
+    drive.run("every 1m\nup{job=\"j\"} 1");
+    let rules =
+        "{record: s, expr: r}, {record: r, expr: 'label_replace(up, \"a\", \"b\", \"\", \"\")'}";
+    let mut new = group(&format!("groups: [{{name: g, interval: 1m, rules: [{rules}]}}]"));
+    new.take_over(std::mem::replace(&mut drive.group, group("groups: [{name: g}]")));
+    drive.group = new;
+    drive.window.written.clear();
+    drive.evaluate(seconds(60));
+    // The rule in front still sees what the old one wrote.
+    expect![[r#"
+        s{a="b", job="j"} 1 @60s
+        r{a="b", job="j"} 1 @60s"#]]
+    .assert_eq(&drive.window.written.join("\n"));
 }
 
 #[test]
