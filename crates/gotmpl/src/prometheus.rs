@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use paramedic_regexp::{compile, expand};
+
 use crate::functions::{Functions, text};
 use crate::number::{FloatError, format_float, format_shortest, parse_float};
 use crate::quote::quote;
@@ -304,53 +306,22 @@ pub(crate) fn to_lower(text: &str) -> String {
     text.chars().filter_map(|c| c.to_lowercase().next()).collect()
 }
 
-/// The reason in the words of Go's `regexp`.
-fn pattern_error(pattern: &str) -> String {
-    use regex_syntax::ast::ErrorKind;
-    let Err(error) = regex_syntax::ast::parse::Parser::new().parse(pattern) else {
-        return format!("error parsing regexp: expression too large: `{pattern}`");
-    };
-    let span = error.span();
-    let at = &pattern[span.start.offset..span.end.offset];
-    let from = &pattern[span.start.offset..];
-    let (reason, shown) = match error.kind() {
-        ErrorKind::ClassUnclosed => ("missing closing ]", from),
-        ErrorKind::GroupUnclosed => ("missing closing )", pattern),
-        ErrorKind::GroupUnopened => ("unexpected )", pattern),
-        ErrorKind::RepetitionMissing => ("missing argument to repetition operator", at),
-        ErrorKind::ClassRangeInvalid => ("invalid character class range", at),
-        ErrorKind::EscapeUnexpectedEof => ("trailing backslash at end of expression", ""),
-        ErrorKind::EscapeUnrecognized => ("invalid escape sequence", at),
-        ErrorKind::GroupNameInvalid | ErrorKind::GroupNameUnexpectedEof => {
-            ("invalid named capture", from)
-        }
-        ErrorKind::GroupNameDuplicate { .. } => ("duplicate capture group name", at),
-        ErrorKind::RepetitionCountInvalid | ErrorKind::RepetitionCountUnclosed => {
-            ("invalid repeat count", at)
-        }
-        _ => ("invalid or unsupported Perl syntax", from),
-    };
-    format!("error parsing regexp: {reason}: `{shown}`")
-}
-
-fn compile(pattern: &str) -> Result<regex::Regex> {
-    regex::Regex::new(pattern).map_err(|_| pattern_error(pattern))
-}
-
 pub(crate) fn matches(_: &Functions<'_>, args: &[Value]) -> Result {
-    Ok(Value::Bool(compile(text(&args[0]))?.is_match(text(&args[1]))))
+    Ok(Value::Bool(
+        compile(text(&args[0])).map_err(|error| error.to_string())?.is_match(text(&args[1])),
+    ))
 }
 
 pub(crate) fn replace_all(_: &Functions<'_>, args: &[Value]) -> Result {
     let (pattern, replacement, subject) = (text(&args[0]), text(&args[1]), text(&args[2]));
     let regex =
-        compile(pattern).map_err(|reason| format!("regexp: Compile(`{pattern}`): {reason}"))?;
+        compile(pattern).map_err(|error| format!("regexp: Compile(`{pattern}`): {error}"))?;
     let mut out = String::new();
     let mut copied = 0;
     for captures in regex.captures_iter(subject) {
         let Some(found) = captures.get(0) else { continue };
         out.push_str(&subject[copied..found.start()]);
-        captures.expand(replacement, &mut out);
+        expand(&captures, replacement, &mut out);
         copied = found.end();
         if out.len() > OUTPUT_BYTES_MAX {
             return Err(functions::too_long());

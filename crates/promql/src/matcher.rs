@@ -2,6 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use paramedic_model::{METRIC_NAME, escape_label_value, is_legacy_label_name};
+use paramedic_regexp::RegexpError;
 
 use crate::pattern::Pattern;
 
@@ -45,7 +46,7 @@ impl Matcher {
     /// # Errors
     ///
     /// Where `op` compares by regular expression and `value` is none.
-    pub fn new(name: &str, op: MatchOp, value: &str) -> Result<Self, regex::Error> {
+    pub fn new(name: &str, op: MatchOp, value: &str) -> Result<Self, RegexpError> {
         let pattern = match op {
             MatchOp::Equal | MatchOp::NotEqual => None,
             MatchOp::Regex | MatchOp::NotRegex => Some(Pattern::of(value)?),

@@ -16,12 +16,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use regex::{Regex, RegexBuilder};
+use paramedic_regexp::{Anchored, RegexpError, anchored};
 use regex_syntax::hir::literal::Extractor;
 use regex_syntax::hir::{Dot, Hir, HirKind, Look};
-
-/// Go's limit on the size of a compiled expression has no counterpart; this bounds memory.
-const REGEX_BYTES_MAX: usize = 10 << 20;
 
 /// How many patterns are kept for the next query that has them; above it all are forgotten.
 const PATTERNS_MAX: usize = 512;
@@ -34,17 +31,6 @@ const FEW: usize = 8;
 
 static PATTERNS: LazyLock<Mutex<HashMap<String, Arc<Pattern>>>> = LazyLock::new(Mutex::default);
 
-/// The text of the regular expression that Prometheus makes of a pattern: anchored on both ends, `.`
-/// matches line feeds too.
-fn anchored_text(pattern: &str) -> String {
-    format!("^(?s:{pattern})$")
-}
-
-/// Compiles `pattern` as Prometheus does.
-pub(crate) fn anchored(pattern: &str) -> Result<Regex, regex::Error> {
-    RegexBuilder::new(&anchored_text(pattern)).size_limit(REGEX_BYTES_MAX).build()
-}
-
 /// What a label's value must look like as a whole.
 #[derive(Debug)]
 pub(crate) enum Pattern {
@@ -53,7 +39,7 @@ pub(crate) enum Pattern {
     /// One of `starts`, at least `gap` bytes of anything, one of `ends`.
     Around { starts: Vec<Box<str>>, gap: usize, ends: Vec<Box<str>> },
     /// Whatever this finds.
-    Regex(Box<Regex>),
+    Regex(Box<Anchored>),
 }
 
 impl Pattern {
@@ -62,14 +48,14 @@ impl Pattern {
     /// # Errors
     ///
     /// Where it is no regular expression, or one that is too large.
-    pub fn of(text: &str) -> Result<Arc<Self>, regex::Error> {
+    pub fn of(text: &str) -> Result<Arc<Self>, RegexpError> {
         let patterns = || PATTERNS.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = patterns().get(text) {
             return Ok(known.clone());
         }
-        let made = Arc::new(match compare_texts(text) {
+        let made = Arc::new(match compare_texts(&anchored(text)?) {
             Some(pattern) => pattern,
-            None => Pattern::Regex(Box::new(anchored(text)?)),
+            None => Pattern::Regex(Box::new(Anchored::new(text)?)),
         });
         if text.len() <= KEPT_LEN_MAX {
             let mut patterns = patterns();
@@ -99,9 +85,9 @@ impl Pattern {
     }
 }
 
-/// The pattern as texts to compare, where the regular expression is no more than that.
-fn compare_texts(text: &str) -> Option<Pattern> {
-    let tree = regex_syntax::parse(&anchored_text(text)).ok()?;
+/// The pattern as texts to compare, where the anchored regular expression is no more than that.
+fn compare_texts(anchored: &str) -> Option<Pattern> {
+    let tree = regex_syntax::parse(anchored).ok()?;
     let HirKind::Concat(parts) = tree.into_kind() else { return None };
     let [first, inner @ .., last] = &parts[..] else { return None };
     let is = |part: &Hir, look: Look| matches!(part.kind(), HirKind::Look(found) if *found == look);
@@ -215,7 +201,7 @@ mod tests {
         ];
         let mut compared = 0;
         for text in PATTERNS {
-            let Ok(regex) = anchored(text) else {
+            let Ok(regex) = Anchored::new(text) else {
                 assert!(Pattern::of(text).is_err(), "{text}");
                 continue;
             };

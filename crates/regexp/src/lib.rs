@@ -34,6 +34,35 @@ pub struct RegexpError {
     pub at: String,
 }
 
+/// Compiles `pattern`, which is written in Go's syntax, to be found anywhere in a text.
+///
+/// # Errors
+///
+/// A pattern that Go refuses, or that is too large.
+pub fn compile(pattern: &str) -> Result<Regex, RegexpError> {
+    build(&translate(pattern)?, pattern)
+}
+
+/// The text that says to the crate `regex` what [`Anchored`] makes of `pattern`, for whoever looks
+/// into its syntax.
+///
+/// # Errors
+///
+/// A pattern that Go refuses. Some mistakes are left for the compiler to find.
+pub fn anchored(pattern: &str) -> Result<String, RegexpError> {
+    // The anchors go around the text before it is read, as there: `a)|(b` is taken.
+    translate(&format!("^(?s:{pattern})$"))
+}
+
+fn build(text: &str, pattern: &str) -> Result<Regex, RegexpError> {
+    let error = |error: regex::Error| {
+        let shown = error.to_string();
+        let reason = shown.lines().last().unwrap_or_default().trim_start_matches("error: ");
+        RegexpError { reason: reason.to_owned(), at: pattern.to_owned() }
+    };
+    RegexBuilder::new(text).size_limit(REGEX_BYTES_MAX).build().map_err(error)
+}
+
 /// A regular expression that must match all of a text, as those of matchers and of relabelling.
 ///
 /// `.` matches line feeds too, as in Prometheus since version 3.
@@ -50,14 +79,7 @@ impl Anchored {
     ///
     /// A pattern that Go refuses, or that is too large.
     pub fn new(pattern: &str) -> Result<Self, RegexpError> {
-        // The anchors go around the text before it is read, as there: `a)|(b` is taken.
-        let text = translate(&format!("^(?s:{pattern})$"))?;
-        let error = |error: regex::Error| {
-            let shown = error.to_string();
-            let reason = shown.lines().last().unwrap_or_default().trim_start_matches("error: ");
-            RegexpError { reason: reason.to_owned(), at: pattern.to_owned() }
-        };
-        let regex = RegexBuilder::new(&text).size_limit(REGEX_BYTES_MAX).build().map_err(error)?;
+        let regex = build(&anchored(pattern)?, pattern)?;
         Ok(Self { pattern: pattern.to_owned(), regex })
     }
 

@@ -4,9 +4,9 @@ use std::cmp::Ordering;
 use std::collections::HashSet;
 
 use paramedic_model::{Labels, METRIC_NAME, TimeMs};
+use paramedic_regexp::{Anchored, expand};
 
 use super::{Evaluator, Item, Result, SAME_LABELSET, Val, all_distinct, unwrap_parens};
-use crate::pattern::anchored;
 use crate::{Expr, ExprKind, MatchOp, Origins, Span};
 
 /// How long a value may become that a function makes. Calls within calls could double it each time.
@@ -24,7 +24,7 @@ impl Evaluator<'_> {
         let replacement = self.string(replacement, at)?.to_lossy();
         let source = self.string(source, at)?.to_lossy();
         let text = self.string(pattern, at)?;
-        let Some(regex) = text.as_str().and_then(|text| anchored(text).ok()) else {
+        let Some(regex) = text.as_str().and_then(|text| Anchored::new(text).ok()) else {
             let text = text.to_lossy();
             let message = format!("invalid regular expression in label_replace(): {text}");
             return Err(self.error(pattern.span, message));
@@ -39,7 +39,7 @@ impl Evaluator<'_> {
             let length = replacement.len().saturating_add(references.saturating_mul(from.len()));
             self.check_value("label_replace", length, &mut bytes, span)?;
             let mut value = String::new();
-            captures.expand(&replacement, &mut value);
+            expand(&captures, &replacement, &mut value);
             item.labels = item.labels.with(&destination, &value);
             item.drop_name &= destination != METRIC_NAME;
         }

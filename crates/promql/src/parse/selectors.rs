@@ -76,14 +76,7 @@ impl Parser<'_> {
         let text = self.unquoted_utf8(value)?;
         Matcher::new(&name, op, &text).or_else(|error| {
             let span = label.span.to(value);
-            self.fail(span, format!("error parsing regexp: {}", one_line(&error)))
+            self.fail(span, error.to_string())
         })
     }
-}
-
-/// The reason of a failed compilation, without the drawing that `regex` puts above it.
-pub(super) fn one_line(error: &regex::Error) -> String {
-    let text = error.to_string();
-    let last = text.lines().last().unwrap_or("").trim();
-    last.strip_prefix("error: ").unwrap_or(last).to_owned()
 }

@@ -218,7 +218,7 @@ fn mistakes_are_named_with_their_place() {
             "1:9: parse error: unexpected identifier \"d\" in label matching, expected \",\" or \"}\"",
         ),
         ("a{b == \"c\"}", "1:6: parse error: unexpected \"=\" in label matching, expected string"),
-        ("a{b=~\"(\"}", "1:3: parse error: error parsing regexp: unclosed group"),
+        ("a{b=~\"(\"}", "1:3: parse error: error parsing regexp: missing closing ): `^(?s:()$`"),
         ("{}", "1:1: parse error: vector selector must contain at least one non-empty matcher"),
         (
             "{x=~\".*\", y!=\"a\"}",
