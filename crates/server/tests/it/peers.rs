@@ -282,7 +282,8 @@ fn a_real_prometheus_writes_to_us() {
             "scrape_configs:\n- job_name: things\n  scrape_interval: 1s\n  static_configs: \
              [{{ targets: [\"{address}\"], labels: {{ site: berlin }} }}]\nremote_write:\n- url: \
              http://{address}/api/v1/write\n  authorization: {{ credentials: {TOKEN} }}\n  \
-             queue_config: {{ batch_send_deadline: 100ms }}\n"
+             queue_config: {{ batch_send_deadline: 100ms }}\n  \
+             metadata_config: {{ send_interval: 1s }}\n"
         );
         let _prometheus = prometheus(&config, &[]).await;
         // What it scrapes is our own page of metrics.
@@ -301,6 +302,17 @@ fn a_real_prometheus_writes_to_us() {
         let labels =
             format!(r#"{{"__name__":"up","instance":"{address}","job":"things","site":"berlin"}}"#);
         assert!(text.contains(&labels) && text.contains(r#","1"]"#), "{text}");
+        // What it read of types and help texts on that page, it hands on.
+        let said = r#""paramedic_targets":[{"type":"gauge","help":"Number of targets that are collected.","unit":""}]"#;
+        for _ in 0..60 {
+            let get = format!("GET /api/v1/metadata HTTP/1.0\r\nhost: {address}\r\n\r\n");
+            text = exchange(&address, &get).await;
+            if text.contains(said) {
+                return;
+            }
+            version.changed().await.expect("the engine runs");
+        }
+        panic!("{text}");
     });
 }
 
