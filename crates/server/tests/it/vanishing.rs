@@ -18,7 +18,9 @@ async fn world() -> (World, Environment) {
     let network = MemoryNetwork::default();
     network.listen(Address::new("exporter.test", 80), |stream| {
         Box::pin(serve_http(stream, |_: Request<_>| {
-            let body = Full::new("# HELP x About x.\n# TYPE x gauge\nx 1\n".into());
+            // The time that `y` states is that of the start.
+            let body = format!("# HELP x About x.\n# TYPE x gauge\nx 1\ny 2 {}\n", VIRTUAL_EPOCH.0);
+            let body = Full::new(body.into());
             Box::pin(async { Some(Response::new(body)) })
         }))
     });
@@ -112,5 +114,40 @@ fn a_target_that_moves_to_another_job_or_comes_back_has_no_hole() {
         world.pass(60).await;
         assert!(!seen(&world, "x", 200, 260).await.contains(&260));
         assert_eq!(environment.clock.now(), TimeMs(VIRTUAL_EPOCH.0 + 260_000));
+    });
+}
+
+#[test]
+fn series_that_state_their_time_end_with_their_target_where_they_are_tracked() {
+    run(async {
+        let (world, environment) = world().await;
+        let pool = |name: &str, tracked: bool, targets: &[&str]| {
+            let mut job = Job::new(name);
+            job.interval = Duration::from_millis(INTERVAL_MS as u64);
+            job.track_timestamps = tracked;
+            let targets = targets.iter().map(|target| (*target).to_owned()).collect();
+            job.sources.fixed = vec![TargetGroup { targets, labels: Labels::empty() }];
+            Discovery::new(Arc::new(job), environment.clone(), 0).at_once()
+        };
+        let tell = async |pool: Pool| world.handle.discovered(pool).await.expect("it runs");
+        for (name, tracked) in [("tracked", true), ("free", false)] {
+            tell(pool(name, tracked, &["exporter.test"])).await;
+        }
+        world.pass(60).await;
+        let at = async |job: &str, second| {
+            !seen(&world, &format!("y%7Bjob=%22{job}%22%7D"), second, second).await.is_empty()
+        };
+        assert!(at("tracked", 60).await && at("free", 60).await);
+        let path = "/api/v1/query?query=timestamp(y%7Bjob=%22free%22%7D)";
+        let answer = world.client.get(path).await.json();
+        let stands = answer["data"]["result"][0]["value"][1].as_str().map(str::to_owned);
+        assert_eq!(stands, Some((VIRTUAL_EPOCH.0 / 1000).to_string()));
+        tell(pool("tracked", true, &[])).await;
+        tell(pool("free", false, &[])).await;
+        world.pass(60).await;
+        assert!(!at("tracked", 120).await && at("free", 120).await);
+        // The look-back ends it, five minutes after the time that it states.
+        world.pass(240).await;
+        assert!(at("free", 295).await && !at("free", 305).await);
     });
 }
