@@ -53,7 +53,7 @@ pub(crate) struct Failing {
     seen_at: Option<TimeMs>,
     /// When this process first saw it fail.
     first_at: TimeMs,
-    /// How many collections failed since, one after the other, each an interval after the last one.
+    /// How many collections failed since, one after the other, each about an interval after the last one.
     in_a_row: u32,
     /// When the last of these began.
     counted_at: TimeMs,
@@ -97,8 +97,9 @@ impl Engine {
         self.losses_due = true;
         let interval = self.targets.get(target).map_or(Duration::ZERO, |target| target.interval);
         if let Some(failing) = self.failures.get_mut(target) {
-            // A target that is read anew out of turn may fail many times in a moment.
-            if at >= failing.counted_at + interval {
+            // A target that is read anew out of turn may fail many times in a moment; but one that is
+            // late once is not late again, and its next collection begins a little early.
+            if at >= failing.counted_at + interval * 3 / 4 {
                 (failing.in_a_row, failing.counted_at) = (failing.in_a_row + 1, at);
             }
             if failing.why.1 != reason {

@@ -46,7 +46,7 @@ use crate::{Input, Lost};
 /// Alertmanagers hear.
 pub const TARGET_LOST: &str = "TargetLost";
 
-/// How many collections in a row fail before a target is lost, each an interval after the last one.
+/// How many collections in a row fail before a target is lost, each about an interval after the last one.
 pub const FAILURES_MIN: u32 = 2;
 
 /// How a target is at present.
