@@ -1,14 +1,16 @@
 //! Alerts that come and go, ours beside a real Prometheus's.
 //!
 //! Prometheus evaluates in wall time, so it goes first: it gets rule files and samples, those of the
-//! next minutes included, and is followed while it evaluates, crashes, and starts again. What it did and
+//! next minutes included, and is followed while it evaluates, crashes, starts again, and gets its rules
+//! edited. What it did and
 //! when stands in its own series. Then each group is evaluated here at these moments, over these
 //! samples, and everything must be the same, however slow the machine was: `ALERTS`,
 //! `ALERTS_FOR_STATE` and recorded series with their ends, states, starts, values, annotations, what
 //! Alertmanagers were told and when, and how rules fail.
 //!
 //! An evaluation that the crash interrupted is not compared, because a group here is evaluated as a
-//! whole. What it wrote until then is copied: it is all that the next process finds of it.
+//! whole. What it wrote until then is copied: it is all that the next process finds of it. A group of
+//! which the edit interrupted an evaluation is not followed any further.
 
 mod alertmanager;
 mod replay;
@@ -21,7 +23,7 @@ use std::sync::mpsc::Receiver;
 use std::time::{Duration, SystemTime};
 
 use paramedic_model::{Labels, TimeMs};
-use paramedic_rules::{Outgoing, RuleFile};
+use paramedic_rules::{GroupSpec, Outgoing, RuleFile};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -29,8 +31,9 @@ use crate::prometheus::Prometheus;
 use replay::{EXTERNAL_URL, Points, Replay, Told};
 use scenario::{GRACE, GROUPS, LOOKBACK, PACE_MS, RESEND};
 
-/// How often every group is evaluated at least, before the crash and after it.
-const ROUNDS: [usize; 2] = [10, 8];
+/// How often every group is evaluated at least: before the crash, after it, and after the edit.
+const ROUNDS: [usize; STAGES] = [9, 8, 6];
+const STAGES: usize = 3;
 /// How long between two questions to Prometheus, where nothing comes from it.
 const PACE: Duration = Duration::from_millis(100);
 /// How many differences are shown, and how much of each.
@@ -43,13 +46,13 @@ type Moments = BTreeMap<String, BTreeSet<TimeMs>>;
 /// What was seen of Prometheus.
 #[derive(Default)]
 struct Theirs {
-    /// Alerts as `/api/v1/rules` had them, by group and position of their rule, as JSON; one set for
-    /// each process.
-    alerts: [BTreeSet<(String, usize, String)>; 2],
+    /// Alerts as `/api/v1/rules` had them, by group and position of their rule, as JSON.
+    alerts: [BTreeSet<(String, usize, String)>; STAGES],
     /// Rules that failed or did not, by group and position.
-    health: BTreeSet<(String, usize, Option<String>)>,
-    /// What it told an Alertmanager, in order.
+    health: [BTreeSet<(String, usize, Option<String>)>; STAGES],
+    /// What it told an Alertmanager, in order, and how much of it before the edit.
     told: Vec<Value>,
+    told_before_edit: usize,
 }
 
 fn configure(folder: &TempDir, alertmanager: &str, rules: &str) {
@@ -121,7 +124,7 @@ fn follow(
     metric: &str,
     after: TimeMs,
     rounds: usize,
-    process: usize,
+    stage: usize,
     theirs: &mut Theirs,
 ) {
     let mut last = 0;
@@ -134,7 +137,7 @@ fn follow(
         let least = moments.values().map(count).min().unwrap_or(0);
         if moments.len() == GROUPS && least > last {
             last = least;
-            look(prometheus, process, theirs);
+            look(prometheus, stage, theirs);
         }
         if last >= rounds {
             return;
@@ -143,7 +146,7 @@ fn follow(
 }
 
 /// Reads how groups, rules and alerts stand.
-fn look(prometheus: &Prometheus, process: usize, theirs: &mut Theirs) {
+fn look(prometheus: &Prometheus, stage: usize, theirs: &mut Theirs) {
     let answer = prometheus.request("GET", "/api/v1/rules", "", b"");
     let (_, json) = answer.split_once("\r\n\r\n").expect("a head and a body");
     let answer: Value = serde_json::from_str(json).unwrap_or_else(|e| panic!("{e}: {json}"));
@@ -152,10 +155,10 @@ fn look(prometheus: &Prometheus, process: usize, theirs: &mut Theirs) {
         for (i, rule) in group["rules"].as_array().expect("rules").iter().enumerate() {
             if rule["health"] != "unknown" {
                 let reason = rule["lastError"].as_str().map(str::to_owned);
-                theirs.health.insert((name.to_owned(), i, reason));
+                theirs.health[stage].insert((name.to_owned(), i, reason));
             }
             for alert in rule["alerts"].as_array().into_iter().flatten() {
-                theirs.alerts[process].insert((name.to_owned(), i, alert.to_string()));
+                theirs.alerts[stage].insert((name.to_owned(), i, alert.to_string()));
             }
         }
     }
@@ -241,15 +244,37 @@ impl Comparison {
         }
     }
 
+    /// Rules must fail for the same reasons.
+    fn health(&mut self, replay: &Replay, theirs: &BTreeSet<(String, usize, Option<String>)>) {
+        let group = replay.group().name();
+        for (_, rule, reason) in theirs.iter().filter(|(of, ..)| of == group) {
+            let mut seen = replay.health[rule].iter();
+            let reason = reason.as_deref().map(sorted);
+            if !seen.any(|seen| seen.as_deref().map(sorted) == reason) {
+                let seen = &replay.health[rule];
+                let text = format!("rule {rule} of {group}: theirs {reason:?}\n    ours {seen:?}");
+                self.differences.push(text);
+            }
+        }
+    }
+
     /// What was told of an alert must be, in order, what there was to tell.
     ///
-    /// A process tells nobody before it has found its Alertmanager, and the last words of one that is
-    /// killed may not be heard. In between nothing is missing.
-    fn told(&mut self, group: &str, ours: [Told; 2], theirs: &[Value], history: &History<'_>) {
+    /// Prometheus tells nobody before it has found its Alertmanager, after a reload anew, and the last
+    /// words of a process that is killed may not be heard. In between nothing is missing. `is_cut`: an
+    /// evaluation was interrupted by the edit, and what comes after it is not among these.
+    fn told(
+        &mut self,
+        ours: [Told; STAGES],
+        theirs: &[Value],
+        history: &History<'_>,
+        is_cut: bool,
+    ) {
+        let group = &history.edit.name;
         let valid_for = 4 * history.interval.max(RESEND);
-        let mut heard = [None::<(TimeMs, TimeMs)>; 2];
+        let mut heard = [None::<(TimeMs, TimeMs)>; STAGES];
         let mut by_labels: BTreeMap<Labels, Vec<String>> = BTreeMap::new();
-        for alert in theirs.iter().filter(|alert| alert["labels"]["g"] == group) {
+        for alert in theirs.iter().filter(|alert| alert["labels"]["g"] == **group) {
             let url = alert["generatorURL"].as_str().expect("a link");
             let (_, expr) = url.split_once("/graph?g0.expr=").expect(url);
             assert!(url.starts_with(EXTERNAL_URL) && expr.ends_with("&g0.tab=1"), "{url}");
@@ -257,7 +282,7 @@ impl Comparison {
             // Of an alert that fires this is when it was told.
             let at = ends_at - valid_for;
             if history.done.contains(&at) && !history.done.contains(&ends_at) {
-                let heard = &mut heard[usize::from(at >= history.crashed_at)];
+                let heard = &mut heard[history.stage(at)];
                 let (first, last) = heard.get_or_insert((at, at));
                 (*first, *last) = ((*first).min(at), (*last).max(at));
             }
@@ -285,16 +310,19 @@ impl Comparison {
         for labels in all {
             let (none, nothing) = (Vec::new(), Vec::new());
             let theirs = by_labels.get(labels).unwrap_or(&none);
-            let told = [0, 1].map(|i| ours[i].get(labels).unwrap_or(&nothing));
+            let told = [0, 1, 2].map(|i| ours[i].get(labels).unwrap_or(&nothing));
             self.count("notices", theirs.len());
-            let fits = |until: usize| {
+            let fits = |crash: usize, edit: usize| {
                 // An evaluation that was interrupted may have told of it as well.
-                let interrupted = history.interrupted().is_some();
-                let least = until.saturating_sub(usize::from(interrupted));
-                (least..=until).any(|until| is_stretch(&theirs[..until], told[0], heard[0]))
-                    && is_stretch(&theirs[until..], told[1], heard[1])
+                let more = [history.interrupted().is_some(), is_cut, false].map(usize::from);
+                let parts = [&theirs[..crash], &theirs[crash..edit], &theirs[edit..]];
+                (0..STAGES).all(|i| {
+                    (parts[i].len().saturating_sub(more[i])..=parts[i].len())
+                        .any(|end| is_stretch(&parts[i][..end], told[i], heard[i]))
+                })
             };
-            if !(0..=theirs.len()).any(fits) {
+            let count = theirs.len();
+            if !(0..=count).any(|crash| (crash..=count).any(|edit| fits(crash, edit))) {
                 let text =
                     format!("notices on {labels}, heard {heard:?}\n{theirs:#?}\n  ours\n{told:#?}");
                 self.differences.push(text);
@@ -390,22 +418,29 @@ fn prometheus_lives_through_the_same() {
     let crashed_at = now();
     let prometheus = start().expect("it is there");
     follow(&prometheus, &told, "done", crashed_at, ROUNDS[1], 1, &mut theirs);
+    theirs.told_before_edit = theirs.told.len();
+    configure(&folder, &alertmanager, &scenario::edited_rules());
+    let answer = prometheus.request("POST", "/-/reload", "", b"");
+    assert!(answer.starts_with("HTTP/1.0 200"), "{answer}");
+    follow(&prometheus, &told, "edited", crashed_at, ROUNDS[2], 2, &mut theirs);
     // What was told or shown by now is of evaluations that are done then.
     let seen_at = now();
     let is_done = |moments: &BTreeSet<TimeMs>| moments.last() > Some(&seen_at);
     while !moments(&prometheus, "done").values().all(is_done) {}
 
-    let begun = moments(&prometheus, "begun");
-    let done = moments(&prometheus, "done");
+    let [begun, done, edited] =
+        ["begun", "done", "edited"].map(|metric| moments(&prometheus, metric));
     let path = folder.path().join("rules.yml").display().to_string();
-    let file = RuleFile::parse(&path, &scenario::rules());
-    let file = file.unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
+    let [file, edited_file] = [scenario::rules(), scenario::edited_rules()].map(|text| {
+        RuleFile::parse(&path, &text).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"))
+    });
     let mut comparison = Comparison::default();
     for (i, spec) in file.groups.iter().enumerate() {
         let replay = Replay::new(&path, spec, &data[i]);
         let interval = replay.group().interval();
-        let (begun, done) = (&begun[&spec.name], &done[&spec.name]);
-        let history = History { interval, begun, done, crashed_at };
+        let [begun, done, edited] = [&begun, &done, &edited].map(|of| &of[&spec.name]);
+        let edit = &edited_file.groups[i];
+        let history = History { interval, begun, done, crashed_at, edited, edit };
         compare(&prometheus, &theirs, replay, &history, &mut comparison);
     }
     let Comparison { differences, counts } = comparison;
@@ -414,12 +449,12 @@ fn prometheus_lives_through_the_same() {
     let shown: Vec<_> = differences.iter().take(SHOWN_MAX).map(cut).collect();
     assert!(differences.is_empty(), "{} differ\n{}", differences.len(), shown.join("\n"));
     for (what, least) in [
-        ("evaluations", 200),
-        ("failed rules", 200),
-        ("samples of ALERTS", 2_000),
-        ("alerts looked at", 300),
+        ("evaluations", 100),
+        ("failed rules", 100),
+        ("samples of ALERTS", 1_000),
+        ("alerts looked at", 100),
         ("alerts given back", 1),
-        ("notices", 50),
+        ("notices", 20),
     ] {
         let count = counts.get(what).copied().unwrap_or(0);
         assert!(count >= least, "{what}: {count}, which shows little");
@@ -447,9 +482,20 @@ struct History<'a> {
     begun: &'a BTreeSet<TimeMs>,
     done: &'a BTreeSet<TimeMs>,
     crashed_at: TimeMs,
+    /// When the edited rules were evaluated, and what they are.
+    edited: &'a BTreeSet<TimeMs>,
+    edit: &'a GroupSpec,
 }
 
 impl History<'_> {
+    /// Whether an evaluation was before the crash, after it, or of the edited rules.
+    fn stage(&self, at: TimeMs) -> usize {
+        match self.edited.contains(&at) {
+            true => 2,
+            false => usize::from(at >= self.crashed_at),
+        }
+    }
+
     /// The evaluation that the crash interrupted.
     fn interrupted(&self) -> Option<&TimeMs> {
         self.begun.range(..self.crashed_at).find(|at| !self.done.contains(at))
@@ -465,11 +511,12 @@ fn compare(
 ) {
     let group = replay.group().name().to_owned();
     let History { interval, done, crashed_at, .. } = history;
-    let before: Vec<_> = done.range(..*crashed_at).copied().collect();
-    let mut after: Vec<_> = done.range(*crashed_at..).copied().collect();
+    let mut stages = [Vec::new(), Vec::new(), Vec::new()];
+    done.iter().for_each(|at| stages[history.stage(*at)].push(*at));
+    let [before, mut after, mut edited] = stages;
     let selector = |metric: &str| format!("{metric}{{g=\"{group}\"}}");
     let mut written: BTreeMap<&str, Points> = BTreeMap::new();
-    for metric in ["ALERTS", "ALERTS_FOR_STATE", "zone:load:sum", "load:max"] {
+    for metric in ["ALERTS", "ALERTS_FOR_STATE", "zone:load:sum", "load:max", "collides"] {
         let text = format!("{}[1h]", selector(metric));
         written.insert(metric, points(&query(prometheus, &text)));
     }
@@ -480,11 +527,21 @@ fn compare(
     assert!(late >= 0, "{group} was restored {late} ms after an evaluation");
     if late % PACE_MS == PACE_MS / 2 {
         after.clear();
+        edited.clear();
         comparison.count("groups not followed beyond the crash", 1);
+    }
+    let mut unfinished = history.begun.range(*crashed_at..).filter(|at| !done.contains(at));
+    let is_cut = unfinished.any(|at| edited.first() > Some(at));
+    if is_cut {
+        edited.clear();
+        comparison.count("groups not followed beyond the edit", 1);
     }
 
     replay.run(&before, None);
     let told_before = std::mem::take(&mut replay.told);
+    if history.interrupted().is_none() {
+        comparison.health(&replay, &theirs.health[0]);
+    }
     comparison.alerts(&replay, history, &theirs.alerts[0]);
     let interrupted = history.interrupted();
     if let Some(at) = interrupted {
@@ -502,13 +559,26 @@ fn compare(
         let alerts = replay.group().rules().iter().flat_map(|rule| rule.alerts());
         let earlier = alerts.filter(|alert| alert.state.active_at() < Some(*first));
         comparison.count("alerts given back", earlier.count());
-        let told = [told_before, std::mem::take(&mut replay.told)];
-        comparison.told(&group, told, &theirs.told, history);
+    }
+    comparison.count("failed rules", replay.failed.len());
+    let told_after = std::mem::take(&mut replay.told);
+    if is_cut && !after.is_empty() {
+        let told = [told_before, told_after, Told::new()];
+        let theirs = &theirs.told[..theirs.told_before_edit];
+        comparison.told(told, theirs, history, is_cut);
+    } else if !edited.is_empty() {
+        comparison.health(&replay, &theirs.health[1]);
+        replay.edit(history.edit);
+        replay.run(&edited, None);
+        comparison.alerts(&replay, history, &theirs.alerts[2]);
+        comparison.health(&replay, &theirs.health[2]);
+        comparison.count("evaluations of edited rules", edited.len());
+        let told = [told_before, told_after, std::mem::take(&mut replay.told)];
+        comparison.told(told, &theirs.told, history, is_cut);
     }
     comparison.count("evaluations", replay.evaluations);
-    comparison.count("failed rules", replay.failed.len());
 
-    let compared = before.iter().chain(&after).chain(interrupted);
+    let compared = before.iter().chain(&after).chain(&edited).chain(interrupted);
     let compared: BTreeSet<i64> = compared.map(|at| at.0).collect();
     let until = *done.last().expect("it was evaluated");
     for (metric, mut theirs) in written {
@@ -523,7 +593,7 @@ fn compare(
         comparison.series(what, &group, &ours, &theirs);
         // Ends are seen by what is not there any more right after an evaluation.
         let later = |at: &TimeMs| *at + Duration::from_millis(1);
-        for moments in [&before, &after] {
+        for moments in [&before, &after, &edited] {
             let [Some(from), Some(to)] = [moments.first(), moments.last()].map(|m| m.map(later))
             else {
                 continue;
@@ -531,16 +601,6 @@ fn compare(
             let theirs = range(prometheus, &selector(metric), from, to, *interval);
             let ours = replay.presence(&selector(metric), from, to, *interval);
             comparison.series("samples in steps", &group, &ours, &theirs);
-        }
-    }
-    let of_group = theirs.health.iter().filter(|(of, ..)| *of == group && !after.is_empty());
-    for (_, rule, reason) in of_group {
-        let mut seen = replay.health[rule].iter();
-        let reason = reason.as_deref().map(sorted);
-        if !seen.any(|seen| seen.as_deref().map(sorted) == reason) {
-            let seen = &replay.health[rule];
-            let text = format!("rule {rule} of {group}: theirs {reason:?}\n    ours {seen:?}");
-            comparison.differences.push(text);
         }
     }
 }

@@ -117,6 +117,18 @@ impl Replay {
         self.told.clear();
     }
 
+    /// Another group takes the place of this one, as after a reload.
+    pub fn edit(&mut self, spec: &GroupSpec) {
+        let new = Group::new(&self.path, spec, &GroupDefaults::default(), TimeMs(0));
+        let old = std::mem::replace(&mut self.group, new);
+        self.group.take_over(old);
+        // These are by the positions of rules.
+        self.alerts.clear();
+        self.health.clear();
+        self.failed.clear();
+        self.told.clear();
+    }
+
     fn evaluate(&mut self, at: TimeMs) {
         while let Some((sample_at, series)) = self.input.pop_if(|(of_sample, _)| *of_sample <= at) {
             self.window.0.append(sample_at, &[series]);

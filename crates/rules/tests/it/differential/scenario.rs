@@ -54,9 +54,23 @@ pub fn silent_rules() -> String {
 /// The file with everything. The first rule of each group says in `begun` that it is evaluated, the
 /// last one in `done` that it was.
 pub fn rules() -> String {
+    with(RULES.to_owned())
+}
+
+/// The same after somebody edited it, with a rule more that says so in `edited`.
+pub fn edited_rules() -> String {
+    let mut rules = RULES.to_owned();
+    for (old, new) in EDITS {
+        assert!(rules.contains(old), "{old}");
+        rules = rules.replace(old, new);
+    }
+    with(rules)
+}
+
+fn with(rules: String) -> String {
     file(|group| {
         let mut random = Random(group as u64);
-        let mut text = RULES.replace("@TEXTS", TEXTS);
+        let mut text = rules.replace("@TEXTS", TEXTS);
         // Long enough to be restored, or not; no multiple of a pace where it is.
         for (placeholder, choices) in [
             ("@SHORT", ["0s", "500ms", "1s", "1500ms"]),
@@ -98,7 +112,8 @@ const TEXTS: &str = r#"labels: { g: @G }
 
 const RULES: &str = r#"  - { record: begun, expr: time(), labels: { g: @G } }
   - { record: "zone:load:sum", expr: 'sum by (g, zone) (load{g="@G"})' }
-  - { record: "load:max", expr: 'max_over_time(load{g="@G"}[2250ms])', labels: { i: "", of: "{{ 1 }}" } }
+  - { record: "load:max", expr: 'max by (g, zone) (max_over_time(load{g="@G"}[2250ms]))', labels: { of: "{{ 1 }}" } }
+  - { record: collides, expr: 'load{g="@G"}', labels: { i: "" } }
   - alert: Plain
     expr: switch{g="@G"} == 1
     @TEXTS
@@ -191,6 +206,36 @@ const RULES: &str = r#"  - { record: begun, expr: time(), labels: { g: @G } }
     annotations: *texts
   - { record: done, expr: time(), labels: { g: @G } }
 "#;
+
+/// What is edited. No `for` becomes longer: 2.42 then lets fire on what fires.
+const EDITS: &[(&str, &str)] = &[
+    // Another rule goes on with the same series, and one that reads it stands before it now.
+    (
+        r#"  - { record: "load:max", expr: 'max by (g, zone) (max_over_time(load{g="@G"}[2250ms]))', labels: { of: "{{ 1 }}" } }
+"#,
+        r#"  - { alert: OnMax, expr: 'load:max{g="@G"} > 5', labels: { g: @G }, annotations: { at: '{{ with query "time()" }}{{ . | first | value | printf "%.3f" }}{{ end }}' } }
+  - { record: "load:max", expr: 'label_replace(max by (g, zone) (max_over_time(load{g="@G"}[2250ms])), "of", "{{ 1 }}", "", "")' }
+"#,
+    ),
+    (
+        "  - { record: done,",
+        "  - { record: edited, expr: time(), labels: { g: @G } }\n  - { record: done,",
+    ),
+    // Another expression, and a shorter wait.
+    (
+        "  - alert: Keeps\n    expr: load{g=\"@G\"} > 5\n    for: @SHORT\n    keep_firing_for: @KEEP\n",
+        "  - alert: Keeps\n    expr: load{g=\"@G\"} > 3\n    for: 0s\n    keep_firing_for: 700ms\n",
+    ),
+    // Another label, hence another rule.
+    (
+        "    for: @MIDDLE\n    labels: { g: @G }\n    annotations: *texts\n  - alert: OnRecorded\n",
+        "    for: @MIDDLE\n    labels: { g: @G, new: yes }\n    annotations: *texts\n  - alert: OnRecorded\n",
+    ),
+    // Another name, and with it another rule; the old one is gone.
+    ("alert: NoNumber", "alert: NotANumber"),
+    // Other texts.
+    ("'{{ $value }} of {{ $labels.i }}'", "'{{ $value }}, {{ $labels.i }}'"),
+];
 
 /// How a series goes on and off.
 struct Course {
