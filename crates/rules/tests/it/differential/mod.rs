@@ -2,11 +2,10 @@
 //!
 //! Prometheus evaluates in wall time, so it goes first: it gets rule files and samples, those of the
 //! next minutes included, and is followed while it evaluates, crashes, starts again, and gets its rules
-//! edited. What it did and
-//! when stands in its own series. Then each group is evaluated here at these moments, over these
-//! samples, and everything must be the same, however slow the machine was: `ALERTS`,
-//! `ALERTS_FOR_STATE` and recorded series with their ends, states, starts, values, annotations, what
-//! Alertmanagers were told and when, and how rules fail.
+//! edited. What it did and when stands in its own series. Then each group is evaluated here at these
+//! moments, over these samples, and everything must be the same, however slow the machine was:
+//! `ALERTS`, `ALERTS_FOR_STATE` and recorded series with their ends, states, starts, values,
+//! annotations, what Alertmanagers were told and when, and how rules fail.
 //!
 //! An evaluation that the crash interrupted is not compared, because a group here is evaluated as a
 //! whole. What it wrote until then is copied: it is all that the next process finds of it. A group of
