@@ -9,6 +9,7 @@ use paramedic_incident::{
 use paramedic_journal::{Batch, Event as Record, Journal, JournalError};
 use paramedic_model::{Clock, IncidentId, Labels, Redactor, TimeMs};
 use paramedic_promql::EvalOptions;
+use paramedic_rules::Alert;
 use paramedic_samples::{LogError, Rejected, Window, WindowOptions};
 use paramedic_scrape::{Pool, Target};
 use tokio::sync::{mpsc, watch};
@@ -17,6 +18,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use crate::Freeze;
 use crate::alerts::{Alerts, Fired};
 use crate::handle::{Command, Done, Handle, Input, Verb};
+use crate::incidents::Incidents;
 use crate::losses::Failing;
 use crate::notify::{Outbox, Sending};
 use crate::outside::Words;
@@ -110,7 +112,7 @@ pub struct Engine {
     pub(crate) policy: Policy,
     pub(crate) freezes: Vec<Freeze>,
     pub(crate) versions: Vec<(String, String)>,
-    pub(crate) incidents: BTreeMap<IncidentId, Incident>,
+    pub(crate) incidents: Incidents,
     /// Incidents that a worker is busy for, and the round that it works for.
     pub(crate) busy: BTreeMap<IncidentId, u32>,
     /// Incidents whose action was intended in this turn, to be sent once the journal has it.
@@ -163,18 +165,19 @@ impl Engine {
         window: Window,
     ) -> Result<(Handle, impl Future<Output = Result<(), EngineError>>), EngineError> {
         let contents = setup.journal.load()?;
-        let mut incidents: BTreeMap<IncidentId, Incident> = BTreeMap::new();
+        let mut incidents = Incidents::default();
         for (seq, record) in contents.events.iter().enumerate() {
             let unreadable = |reason: String| EngineError::Unreadable { seq: seq + 1, reason };
             let event: Event =
                 serde_json::from_str(&record.body).map_err(|e| unreadable(e.to_string()))?;
-            match (incidents.get_mut(&record.incident), event) {
-                (Some(incident), event) => incident.apply(record.at, event),
-                (None, Event::Opened(opened)) => {
-                    let incident = Incident::open(record.incident, record.at, opened);
-                    incidents.insert(record.incident, incident);
+            match (incidents.get(&record.incident).is_some(), event) {
+                (true, event) => {
+                    incidents.change(record.incident, |incident| incident.apply(record.at, event));
                 }
-                (None, _) => return Err(unreadable("an incident that was never opened".into())),
+                (false, Event::Opened(opened)) => {
+                    incidents.insert(Incident::open(record.incident, record.at, opened));
+                }
+                (false, _) => return Err(unreadable("an incident that was never opened".into())),
             }
         }
         let now = setup.clock.now();
@@ -263,8 +266,7 @@ impl Engine {
     /// When something is due although nothing comes.
     fn next_wake(&self) -> Option<TimeMs> {
         let rules = self.awaited.is_empty().then(|| self.alerts.next_due()).flatten();
-        let incidents = self.incidents.values().filter(|incident| incident.is_open());
-        let wakes = incidents.filter_map(|incident| {
+        let wakes = self.incidents.open().filter_map(|incident| {
             let wake = self.wake_of(incident);
             // While a worker is busy there is no other refresh, and its end is a turn anyway.
             let idle = !self.busy.contains_key(&incident.id);
@@ -358,12 +360,8 @@ impl Engine {
 
     /// Opens an incident for an alert that began to fire, unless one is open for it.
     fn alert_fired(&mut self, fired: Fired, now: TimeMs) {
-        let open = self.incidents.values().find(|incident| {
-            incident.is_open()
-                && incident.opened.lost.is_none()
-                && as_labels(&incident.opened.labels) == fired.labels
-        });
-        if open.is_some() {
+        let of_alert = |incident: &Incident| incident.opened.lost.is_none();
+        if self.incidents.open_for(&fired.labels).any(of_alert) {
             return;
         }
         let system = self.systems.about(&fired.labels, &fired.origins);
@@ -389,11 +387,11 @@ impl Engine {
 
     /// Opens an incident.
     pub(crate) fn open(&mut self, opened: Opened, now: TimeMs) -> IncidentId {
-        let id = IncidentId(self.incidents.keys().next_back().map_or(1, |last| last.0 + 1));
+        let id = self.incidents.next_id();
         let from = if opened.outside.is_some() { " from outside" } else { "" };
         tracing::info!(incident = id.0, "opened{from}: {}", as_labels(&opened.labels));
         self.record(id, now, &Event::Opened(opened.clone()));
-        self.incidents.insert(id, Incident::open(id, now, opened));
+        self.incidents.insert(Incident::open(id, now, opened));
         id
     }
 
@@ -402,13 +400,12 @@ impl Engine {
     fn signals(&mut self, now: TimeMs, of: impl Fn(&str) -> bool) {
         let ours = |i: &&Incident| {
             let rule = &i.opened.alert;
-            i.is_open() && i.opened.is_of_rule() && (of(rule) || !self.alerts.has_rule(rule))
+            i.opened.is_of_rule() && (of(rule) || !self.alerts.has_rule(rule))
         };
-        let open: Vec<_> = self.incidents.values().filter(ours).map(|i| i.id).collect();
+        let open: Vec<_> = self.incidents.open().filter(ours).map(|i| i.id).collect();
         for id in open {
             let incident = &self.incidents[&id];
-            let labels = as_labels(&incident.opened.labels);
-            let input = if let Some(alert) = self.alerts.active(&labels) {
+            let input = if let Some(alert) = self.active_of(incident) {
                 match alert.state.is_firing() {
                     true => IncidentInput::Firing,
                     false => IncidentInput::Holding,
@@ -436,6 +433,11 @@ impl Engine {
         }
     }
 
+    /// The alert of an open incident, while it is pending or fires.
+    fn active_of(&self, incident: &Incident) -> Option<&Alert> {
+        self.alerts.active(self.incidents.labels(incident.id)?)
+    }
+
     /// What the samples say of an alert that its rule does not have.
     fn gone(&self, incident: &Incident, now: TimeMs) -> Gone {
         let origins: Vec<_> = incident.opened.origins.iter().map(as_labels).collect();
@@ -444,14 +446,13 @@ impl Engine {
 
     /// Wakes the incidents whose moment has come.
     fn wake(&mut self, now: TimeMs) {
-        let due = self.incidents.values().filter(|incident| {
-            incident.is_open() && self.wake_of(incident).is_some_and(|at| at <= now)
-        });
+        let is_due = |incident: &&Incident| self.wake_of(incident).is_some_and(|at| at <= now);
+        let due = self.incidents.open().filter(is_due);
         let due = due.map(|incident| {
             let holds = match &incident.opened.lost {
                 Some(lost) => self.failures.contains_key(&lost.target),
                 None => {
-                    let active = self.alerts.active(&as_labels(&incident.opened.labels));
+                    let active = self.active_of(incident);
                     active.is_some_and(|alert| !alert.state.is_firing())
                 }
             };
@@ -615,9 +616,9 @@ impl Engine {
         for event in &events {
             self.record(id, now, event);
         }
-        if let Some(incident) = self.incidents.get_mut(&id) {
+        self.incidents.change(id, |incident| {
             events.into_iter().for_each(|event| incident.apply(now, event));
-        }
+        });
         Ok(())
     }
 

@@ -24,6 +24,7 @@ mod alerts;
 mod delivery;
 mod engine;
 mod handle;
+mod incidents;
 mod intake;
 mod losses;
 mod notify;

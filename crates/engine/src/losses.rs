@@ -278,14 +278,8 @@ impl Engine {
     }
 
     fn watcher(&self, labels: &Labels) -> Watcher {
-        let mut open = self.incidents.values().filter(|incident| incident.is_open());
-        let of_alert = |incident: &&Incident| {
-            let own = &incident.opened.labels;
-            incident.opened.is_of_rule()
-                && own.len() == labels.len()
-                && own.iter().all(|(name, value)| labels.value(name) == value)
-        };
-        match open.find(of_alert) {
+        let mut open = self.incidents.open_for(labels);
+        match open.find(|incident| incident.opened.is_of_rule()) {
             Some(incident) => Watcher::Leads(incident.id),
             None => Watcher::Quiet,
         }
@@ -423,7 +417,7 @@ impl Engine {
     /// The open incident that leads where this target is lost: of the loss itself, or of an alert that
     /// watches it and that others stand under.
     pub fn loss_of(&self, target: &str) -> Option<&Incident> {
-        let open = || self.incidents.values().filter(|incident| incident.is_open());
+        let open = || self.incidents.open();
         let is_of = |incident: &&Incident| {
             incident.opened.lost.as_ref().is_some_and(|lost| lost.target == target)
         };

@@ -200,9 +200,9 @@ impl Engine {
         if !self.outbox.is_used() {
             return;
         }
-        let beside = self.incidents.values().filter(|incident| is_held(incident));
-        let blind: BTreeSet<Labels> =
-            beside.clone().map(|incident| incident.opened.labels.iter().collect()).collect();
+        let beside = self.incidents.open().filter(|incident| is_held(incident));
+        let labels = |incident: &Incident| self.incidents.labels(incident.id).cloned();
+        let blind: BTreeSet<Labels> = beside.clone().filter_map(labels).collect();
         let outbox = &mut self.outbox;
         let hold = outbox.when_blind == WhenBlind::Hold;
         for incident in beside.filter(|one| hold && one.opened.lost.is_some()) {

@@ -129,10 +129,9 @@ impl Engine {
     /// Whether an incident of one of our own rules is open for this alert. A sender's external
     /// labels, which ours does not have, make no difference.
     fn has_own(&self, alert: &Labels) -> bool {
-        self.incidents.values().any(|incident| {
+        self.incidents.open().any(|incident| {
             let mut labels = incident.opened.labels.iter();
-            incident.is_open()
-                && incident.opened.outside.is_none()
+            incident.opened.outside.is_none()
                 && labels.all(|(name, value)| alert.value(name) == value)
         })
     }
@@ -160,7 +159,7 @@ impl Engine {
     /// Tells the open incidents of alerts from outside what is known of them.
     pub(crate) fn outside_signals(&mut self, now: TimeMs) {
         let mut open = Vec::new();
-        for incident in self.incidents.values().filter(|incident| incident.is_open()) {
+        for incident in self.incidents.open() {
             if incident.opened.outside.is_some()
                 && let Some(input) = self.outside_input(incident, now)
             {
@@ -173,18 +172,18 @@ impl Engine {
         }
         let incidents = &self.incidents;
         self.outside.0.retain(|labels, _| {
-            let mut open = incidents.values().filter(|incident| incident.is_open());
+            let mut open = incidents.open();
             open.any(|one| one.opened.outside.is_some() && is_of(one, labels))
         });
     }
 
     /// What the sender's word means for the incident; `None` before anything is known.
     fn outside_input(&self, incident: &Incident, now: TimeMs) -> Option<IncidentInput> {
-        let labels: Labels = incident.opened.labels.iter().collect();
+        let labels = self.incidents.labels(incident.id)?;
         let outside = incident.opened.outside.as_ref()?;
-        let word = self.outside.0.get(&labels)?;
+        let word = self.outside.0.get(labels)?;
         if let Some(ended_at) = word.ended_at {
-            return Some(match self.copy_of(&labels) {
+            return Some(match self.copy_of(labels) {
                 Some(true) => IncidentInput::Firing,
                 Some(false) => IncidentInput::Clear {
                     reason: format!(

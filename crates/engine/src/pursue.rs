@@ -22,7 +22,7 @@ use crate::work::{self, Bench};
 impl Engine {
     /// Starts what the incidents want, as far as nobody is at it.
     pub(crate) fn pursue(&mut self, now: TimeMs) {
-        let open = self.incidents.values().filter(|incident| incident.is_open());
+        let open = self.incidents.open();
         let idle = open.filter(|incident| !self.busy.contains_key(&incident.id));
         let wants = idle.map(|incident| match self.want(incident) {
             // Nothing is changed before this process has looked at the alert itself.
