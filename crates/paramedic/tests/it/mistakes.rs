@@ -129,7 +129,7 @@ fn an_unknown_key_names_the_nearest() {
         "entirely_else: 1\n",
         expect![[r#"
             exit 1
-            paramedic.yml:1:1: unknown key `entirely_else`; known here: prometheus, global, scrape_configs, scrape_config_files, alerting, remote_write, remote_read, storage, tracing, otlp, runtime, rule_files, runbooks, shipped, systems, guards, data_dir, server, query, sending, retention, samples
+            paramedic.yml:1:1: unknown key `entirely_else`; known here: prometheus, global, scrape_configs, scrape_config_files, alerting, remote_write, remote_read, storage, tracing, otlp, runtime, rule_files, runbooks, shipped, systems, guards, data_dir, server, query, sending, retention, samples, restore
         "#]],
     );
     config(
