@@ -202,6 +202,22 @@ struct Words {
     vitals: SendingVitals,
 }
 
+impl Words {
+    /// Puts a word in, in the place of one on the same alert; beyond `max` the oldest goes.
+    fn push(&mut self, word: Word, max: usize) {
+        let place = self.places.get(&word.labels).copied().unwrap_or(self.next_place);
+        self.next_place = self.next_place.max(place + 1);
+        self.places.insert(word.labels.clone(), place);
+        self.by_place.insert(place, word);
+        if self.by_place.len() > max
+            && let Some((_, oldest)) = self.by_place.pop_first()
+        {
+            self.places.remove(&oldest.labels);
+            self.vitals.dropped += 1;
+        }
+    }
+}
+
 impl Queue {
     fn new(max: usize) -> Self {
         let [news, idle, hurry] = [(); 3].map(|()| Notify::new());
@@ -219,18 +235,7 @@ impl Queue {
 
     /// Puts a word in; one on the same alert that still waits is replaced where it stands.
     fn push(&self, word: Word) {
-        let mut words = self.lock();
-        let place = words.places.get(&word.labels).copied().unwrap_or(words.next_place);
-        words.next_place = words.next_place.max(place + 1);
-        words.places.insert(word.labels.clone(), place);
-        words.by_place.insert(place, word);
-        if words.by_place.len() > self.max
-            && let Some((_, oldest)) = words.by_place.pop_first()
-        {
-            words.places.remove(&oldest.labels);
-            words.vitals.dropped += 1;
-        }
-        drop(words);
+        self.lock().push(word, self.max);
         self.news.notify_one();
     }
 
@@ -255,14 +260,18 @@ impl Queue {
         taken
     }
 
-    /// Puts back what was not taken, unless there is a newer word by now.
+    /// Puts back what was not taken, unless there is a newer word by now. In one step, so that nobody
+    /// sees a queue without it.
     fn put_back(&self, batch: Vec<Word>) {
-        self.lock().in_flight = 0;
+        let mut words = self.lock();
+        words.in_flight = 0;
         for word in batch {
-            if !self.lock().places.contains_key(&word.labels) {
-                self.push(word);
+            if !words.places.contains_key(&word.labels) {
+                words.push(word, self.max);
             }
         }
+        drop(words);
+        self.news.notify_one();
     }
 
     /// How many wait or are on their way.
@@ -411,6 +420,24 @@ mod tests {
         let taken = queue.take(10, TimeMs(0));
         assert_eq!(taken.len(), 1);
         assert_eq!(taken[0].body, json!("new"));
+    }
+
+    #[test]
+    fn what_is_put_back_is_never_out_of_sight() {
+        let queue = Queue::new(3);
+        queue.push(word("a", "1", None));
+        let is_over = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for _ in 0..20_000 {
+                    queue.put_back(queue.take(1, TimeMs(0)));
+                }
+                is_over.store(true, std::sync::atomic::Ordering::Release);
+            });
+            while !is_over.load(std::sync::atomic::Ordering::Acquire) {
+                assert_eq!(queue.unsent(), 1, "a drain that began now would take it for sent");
+            }
+        });
     }
 
     #[tokio::test(start_paused = true)]
