@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -17,6 +17,8 @@ use crate::{Address, BoxStream};
 
 /// How long a connection waits for its next request, as in Prometheus.
 const IDLE_MAX: Duration = Duration::from_secs(300);
+/// How often it is looked for those that waited that long.
+const SWEEP_EVERY: Duration = Duration::from_secs(30);
 /// How many connections wait in one set, as in Prometheus.
 const WAITING_MAX: usize = 20_000;
 
@@ -31,15 +33,16 @@ const BUFFER_BYTES_MAX: usize = 64 << 10;
 #[derive(Clone, Default)]
 pub struct Connections(Arc<Mutex<Waiting>>);
 
-/// Where to, and whether behind TLS.
-type Key = (Address, bool);
+/// Where to, and behind which generation of the TLS settings, if any.
+pub(crate) type Key = (Address, Option<u64>);
 
 #[derive(Default)]
 struct Waiting {
     /// Those that were used last stand last.
     by_server: BTreeMap<Key, Vec<(Instant, Connection)>>,
     count: usize,
-    swept: Option<Instant>,
+    /// Whether a task looks for those that waited too long.
+    is_swept: bool,
 }
 
 impl fmt::Debug for Connections {
@@ -56,35 +59,42 @@ impl Connections {
     /// One that waits for a request to this server.
     pub(crate) fn take(&self, key: &Key) -> Option<Connection> {
         let mut waiting = self.lock();
-        waiting.sweep(Instant::now());
-        let (_, connection) = waiting.by_server.get_mut(key)?.pop()?;
+        let (since, connection) = waiting.by_server.get_mut(key)?.pop()?;
         waiting.count -= 1;
-        Some(connection)
+        // Those below it have waited for longer still, and go with the next sweep.
+        (since.elapsed() < IDLE_MAX).then_some(connection)
     }
 
     /// Keeps one for the next request.
     pub(crate) fn put(&self, key: Key, connection: Connection) {
-        let (mut waiting, now) = (self.lock(), Instant::now());
-        waiting.sweep(now);
-        if waiting.count < WAITING_MAX {
-            waiting.count += 1;
-            waiting.by_server.entry(key).or_default().push((now, connection));
+        let mut waiting = self.lock();
+        if waiting.count >= WAITING_MAX {
+            return;
+        }
+        waiting.count += 1;
+        waiting.by_server.entry(key).or_default().push((Instant::now(), connection));
+        if !std::mem::replace(&mut waiting.is_swept, true) {
+            tokio::spawn(sweep(Arc::downgrade(&self.0)));
         }
     }
 }
 
-impl Waiting {
-    /// Closes those that waited too long.
-    fn sweep(&mut self, now: Instant) {
-        if self.swept.is_some_and(|swept| now - swept < IDLE_MAX / 10) {
+/// Closes those that waited too long, until none waits. Not left to the next request, because of a
+/// server that is gone there is none, and its half of the connection would stay open.
+async fn sweep(set: Weak<Mutex<Waiting>>) {
+    loop {
+        tokio::time::sleep(SWEEP_EVERY).await;
+        let Some(set) = set.upgrade() else { return };
+        let mut waiting = set.lock().unwrap_or_else(PoisonError::into_inner);
+        for kept in waiting.by_server.values_mut() {
+            kept.retain(|(since, _)| since.elapsed() < IDLE_MAX);
+        }
+        waiting.by_server.retain(|_, kept| !kept.is_empty());
+        waiting.count = waiting.by_server.values().map(Vec::len).sum();
+        if waiting.count == 0 {
+            waiting.is_swept = false;
             return;
         }
-        self.swept = Some(now);
-        for kept in self.by_server.values_mut() {
-            kept.retain(|(since, _)| now - *since < IDLE_MAX);
-        }
-        self.by_server.retain(|_, kept| !kept.is_empty());
-        self.count = self.by_server.values().map(Vec::len).sum();
     }
 }
 

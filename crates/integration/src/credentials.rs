@@ -34,6 +34,16 @@ pub enum SecretSource {
 }
 
 impl Credentials {
+    /// Their secret, where the configuration states it.
+    pub(crate) fn stated(&self) -> Option<&Secret> {
+        let (Credentials::Basic { password: source, .. }
+        | Credentials::Scheme { credentials: source, .. }) = self;
+        match source {
+            SecretSource::Stated(secret) => Some(secret),
+            SecretSource::File(_) => None,
+        }
+    }
+
     /// As they are now.
     ///
     /// # Errors

@@ -9,21 +9,23 @@ use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use paramedic_model::{Redactor, Secret};
 
-use crate::connections::Connection;
+use crate::connections::{Connection, Key};
 use crate::{
-    Address, BoxStream, Connections, Credentials, Environment, ProbeError, SettingsError,
-    TlsSettings, Transport,
+    Address, BoxStream, Connections, Credentials, Environment, ProbeError, REDIRECTS_MAX,
+    SettingsError, TlsSettings, Transport, redirected, split_url,
 };
 
 /// How long a whole request may take, from connecting to the last byte.
 const DEFAULT_DEADLINE: Duration = Duration::from_secs(15);
 /// The largest body that is read; more is an answer that cannot be trusted.
 const BODY_BYTES_MAX: usize = 16 << 20;
+/// What is said of an answer whose body is larger than the client takes, in Prometheus's words.
+pub const BODY_TOO_LARGE: &str = "body size limit exceeded";
 
-/// An HTTP client for one server: deadline, size limit, redaction, and no redirects.
+/// An HTTP client for one server: deadline, size limit, redaction.
 ///
-/// It opens a connection per request, unless it is given [`Connections`] to keep them. A redirect is an answer like any other, because following
-/// one would carry credentials to a place that nobody configured.
+/// It opens a connection per request, unless it is given [`Connections`] to keep them. A redirect is
+/// an answer like any other, unless it is told how to follow one.
 pub struct HttpClient {
     transport: Arc<dyn Transport>,
     redactor: Redactor,
@@ -34,9 +36,13 @@ pub struct HttpClient {
     auth: Option<Auth>,
     credentials: Option<Credentials>,
     connections: Option<Connections>,
+    redirects: Option<Box<Open>>,
     deadline: Duration,
     body_bytes_max: usize,
 }
+
+/// Opens a client of another server, which has no path: `https://host:port`.
+type Open = dyn Fn(&str) -> Result<HttpClient, SettingsError> + Send + Sync;
 
 /// The credentials of a client.
 #[derive(Debug, Clone)]
@@ -119,7 +125,8 @@ impl UrlPath {
         let visible = text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
         let climbs = path.split('/').any(|segment| segment == "..");
         if !path.starts_with('/') || path.starts_with("//") || climbs || !visible {
-            return Err(ProbeError::unable(format!("{text:?} is no path, so nothing was sent")));
+            // Without the query, which may hold a token.
+            return Err(ProbeError::unable(format!("{path:?} is no path, so nothing was sent")));
         }
         Ok(Self { path: path.to_owned(), query: query.to_owned() })
     }
@@ -277,6 +284,11 @@ impl HttpClient {
         environment: &Environment,
     ) -> Result<Self, SettingsError> {
         let error = |reason: &str| SettingsError::new(setting, format!("{reason}, not {url:?}"));
+        // Before anything that shows the URL.
+        let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
+        if after_scheme.split('/').next().is_some_and(|authority| authority.contains('@')) {
+            return Err(SettingsError::new(setting, "credentials do not belong into a URL"));
+        }
         let (secure, rest) = match url.split_once("://") {
             Some(("https", rest)) => (true, rest),
             Some(("http", rest)) => (false, rest),
@@ -286,9 +298,6 @@ impl HttpClient {
             Some(at) => (&rest[..at], rest[at..].trim_end_matches('/')),
             None => (rest, ""),
         };
-        if authority.contains('@') {
-            return Err(SettingsError::new(setting, "credentials do not belong into a URL"));
-        }
         if prefix.contains(['?', '#', '%']) || prefix.chars().any(|c| c.is_whitespace()) {
             return Err(error("the path of a URL may not hold ?, #, % or blanks"));
         }
@@ -310,6 +319,7 @@ impl HttpClient {
             auth,
             credentials: None,
             connections: None,
+            redirects: None,
             deadline: DEFAULT_DEADLINE,
             body_bytes_max: BODY_BYTES_MAX,
         })
@@ -329,9 +339,13 @@ impl HttpClient {
         self
     }
 
-    /// This client with credentials that are read for every request, in place of fixed ones.
+    /// This client with credentials that are read for every request, in place of fixed ones. What is
+    /// stated is masked from now on, what stands in files once it is read.
     #[must_use]
     pub fn with_credentials(mut self, credentials: Option<Credentials>) -> Self {
+        if let Some(secret) = credentials.as_ref().and_then(Credentials::stated) {
+            self.redactor.add(secret);
+        }
         self.credentials = credentials;
         self
     }
@@ -340,6 +354,17 @@ impl HttpClient {
     #[must_use]
     pub fn with_connections(mut self, connections: &Connections) -> Self {
         self.connections = Some(connections.clone());
+        self
+    }
+
+    /// This client following redirects that keep method and body, 307 and 308, to servers that `open`
+    /// opens a client of. Credentials go to no other host, and to none without TLS that had it.
+    #[must_use]
+    pub fn with_redirects(
+        mut self,
+        open: impl Fn(&str) -> Result<Self, SettingsError> + Send + Sync + 'static,
+    ) -> Self {
+        self.redirects = Some(Box::new(open));
         self
     }
 
@@ -362,10 +387,37 @@ impl HttpClient {
     /// where the answer took too long, [`ProbeError::Answer`] where it was too large.
     pub async fn send(&self, request: HttpRequest) -> Result<HttpResponse, ProbeError> {
         let target = format!("{}{}", self.target(), request.path.path());
-        match tokio::time::timeout(self.deadline, self.exchange(request, &target)).await {
+        match tokio::time::timeout(self.deadline, self.follow(request, &target)).await {
             Ok(result) => result,
             Err(_) => Err(ProbeError::Deadline { target, deadline: self.deadline }),
         }
+    }
+
+    /// The answer, or that of where it redirects to, as far as redirects are followed.
+    async fn follow(&self, request: HttpRequest, target: &str) -> Result<HttpResponse, ProbeError> {
+        let Some(open) = &self.redirects else { return self.exchange(request, target).await };
+        let unable = |error: SettingsError| ProbeError::unable(error.to_string());
+        let mut url = format!("{}{}", self.target(), request.path);
+        let mut answer = self.exchange(request.clone(), target).await?;
+        for _ in 0..REDIRECTS_MAX {
+            let location = match answer.status {
+                StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT => {
+                    answer.header("location")
+                }
+                _ => None,
+            };
+            let Some(location) = location else { return Ok(answer) };
+            url = redirected(split_url(&url).map_err(unable)?.0, &url, location);
+            let (base, path) = split_url(&url).map_err(unable)?;
+            let mut client = open(base).map_err(unable)?;
+            let is_trusted = client.tls.is_some() || self.tls.is_none();
+            if client.address.host != self.address.host || !is_trusted {
+                (client.auth, client.credentials) = (None, None);
+            }
+            let target = format!("{}{}", client.target(), path.path());
+            answer = client.exchange(HttpRequest { path, ..request.clone() }, &target).await?;
+        }
+        Err(ProbeError::answer(target, format!("stopped after {REDIRECTS_MAX} redirects")))
     }
 
     async fn exchange(
@@ -374,7 +426,7 @@ impl HttpClient {
         target: &str,
     ) -> Result<HttpResponse, ProbeError> {
         let request = self.build(request)?;
-        let key = (self.address.clone(), self.tls.is_some());
+        let key = (self.address.clone(), self.tls.as_ref().map(TlsSettings::generation));
         while let Some(mut kept) = self.connections.as_ref().and_then(|kept| kept.take(&key)) {
             if !kept.is_ready().await {
                 continue;
@@ -419,11 +471,11 @@ impl HttpClient {
         let sent = connection.send(request).await;
         let response = sent.map_err(|error| Broken::Unanswered(self.broken(target, &error)))?;
         let (head, body) = response.into_parts();
-        let limit = self.body_bytes_max;
-        let body = connection.drive(Limited::new(body, limit).collect()).await;
+        let body = Limited::new(body, self.body_bytes_max);
+        let body = connection.drive(body.collect()).await;
         let body = body.map_err(|error| {
             Broken::Midway(match error.is::<http_body_util::LengthLimitError>() {
-                true => ProbeError::answer(target, format!("a body above {limit} bytes")),
+                true => ProbeError::answer(target, BODY_TOO_LARGE),
                 false => self.broken(target, error.as_ref()),
             })
         })?;
@@ -432,7 +484,7 @@ impl HttpClient {
     }
 
     /// Keeps a connection for the next request, where both sides want that.
-    async fn keep(&self, key: (Address, bool), mut connection: Connection) {
+    async fn keep(&self, key: Key, mut connection: Connection) {
         if let Some(connections) = &self.connections
             && connection.is_ready().await
         {

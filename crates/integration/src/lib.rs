@@ -31,6 +31,7 @@ mod error;
 mod http_client;
 mod probe;
 mod processes;
+mod redirect;
 mod simulator;
 mod tls;
 mod transport;
@@ -43,9 +44,10 @@ pub use connections::Connections;
 pub use contract::{Asset, Environment, Integration, Kit, SettingsError, System};
 pub use credentials::{Credentials, SecretSource};
 pub use error::ProbeError;
-pub use http_client::{Auth, HttpClient, HttpRequest, HttpResponse, UrlPath};
+pub use http_client::{Auth, BODY_TOO_LARGE, HttpClient, HttpRequest, HttpResponse, UrlPath};
 pub use probe::{Look, Probe};
 pub use processes::{Finished, OsProcesses, Processes};
+pub use redirect::{REDIRECTS_MAX, redirected, split_url, without_query};
 pub use simulator::{
     Ending, Fault, Recorded, Simulator, SimulatorEnvironment, SimulatorFactory, UnknownFault,
     serve_http,

@@ -82,7 +82,16 @@ struct Renewal {
     setting: String,
     files: Vec<PathBuf>,
     read: Box<dyn Fn() -> Result<TlsOptions, String> + Send + Sync>,
-    newest: Mutex<(Stamp, Arc<ClientConfig>)>,
+    newest: Mutex<Newest>,
+}
+
+/// The last options that could be used.
+struct Newest {
+    /// Of the files when they were read last, whether they could be used or not.
+    stamp: Stamp,
+    /// How many came before.
+    generation: u64,
+    config: Arc<ClientConfig>,
 }
 
 /// Of each file, when it was written and how long it is.
@@ -98,21 +107,21 @@ fn stamp(files: &[PathBuf]) -> Stamp {
 
 impl Renewal {
     /// By the files as they are. One that cannot be used changes nothing: it may be half written.
-    fn config(&self) -> Arc<ClientConfig> {
+    fn config(&self) -> (u64, Arc<ClientConfig>) {
         let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
         let stamp = stamp(&self.files);
-        if newest.0 != stamp {
-            newest.0 = stamp;
+        if newest.stamp != stamp {
+            newest.stamp = stamp;
             let options = (self.read)();
             let config = options.and_then(|options| {
                 config_of(&self.setting, &options).map_err(|error| error.reason)
             });
             match config {
-                Ok(config) => newest.1 = config,
+                Ok(config) => (newest.generation, newest.config) = (newest.generation + 1, config),
                 Err(reason) => tracing::warn!("{} stays as it was: {reason}", self.setting),
             }
         }
-        newest.1.clone()
+        (newest.generation, newest.config.clone())
     }
 }
 
@@ -147,7 +156,7 @@ impl TlsSettings {
     }
 
     /// As [`TlsSettings::with`], with options that `read` reads from `files`: again whenever one of
-    /// those changed. Connections that are open stay as they are.
+    /// those changed. A connection that was opened before is used for no further request.
     ///
     /// # Errors
     ///
@@ -160,14 +169,20 @@ impl TlsSettings {
         let stamp = stamp(&files);
         let options = read().map_err(|reason| SettingsError::new(setting, reason))?;
         let settings = Self::with(setting, &options)?;
-        let newest = Mutex::new((stamp, settings.config.clone()));
+        let newest = Newest { stamp, generation: 0, config: settings.config.clone() };
+        let newest = Mutex::new(newest);
         let (setting, read) = (setting.to_owned(), Box::new(read));
         let renewal = Renewal { setting, files, read, newest };
         Ok(Self { renewal: Some(Arc::new(renewal)), ..settings })
     }
 
-    fn config(&self) -> Arc<ClientConfig> {
-        self.renewal.as_ref().map_or_else(|| self.config.clone(), |renewal| renewal.config())
+    fn config(&self) -> (u64, Arc<ClientConfig>) {
+        self.renewal.as_ref().map_or_else(|| (0, self.config.clone()), |renewal| renewal.config())
+    }
+
+    /// Another number whenever options took the place of others.
+    pub(crate) fn generation(&self) -> u64 {
+        self.config().0
     }
 
     /// The setting `tls` of every kind whose systems may stand behind https.
@@ -252,7 +267,7 @@ impl TlsSettings {
         let host = self.server_name.as_deref().unwrap_or(host);
         let name = ServerName::try_from(host.to_owned())
             .map_err(|_| io::Error::other(format!("{host:?} is no name for a certificate")))?;
-        let stream = TlsConnector::from(self.config()).connect(name, stream).await?;
+        let stream = TlsConnector::from(self.config().1).connect(name, stream).await?;
         let certificates = stream.get_ref().1.peer_certificates();
         let certificate = certificates.and_then(|chain| Some(chain.first()?.as_ref().to_vec()));
         Ok((Box::new(stream), certificate))

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
 use http::header::{ACCEPT, HeaderName, HeaderValue};
-use paramedic_integration::Environment;
+use paramedic_integration::{Environment, without_query};
 use paramedic_model::TimeMs;
 use tokio::task::JoinSet;
 
@@ -146,7 +146,8 @@ impl Finder {
             Ok(groups) => server.groups = groups,
             Err(reason) => {
                 let reason = self.environment.redactor.clean(&reason);
-                tracing::warn!(owner = self.owner, "{}: {reason}", self.sources.http[at].url);
+                let url = without_query(&self.sources.http[at].url);
+                tracing::warn!(owner = self.owner, "{url}: {reason}");
             }
         }
     }

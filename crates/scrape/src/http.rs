@@ -7,16 +7,14 @@ use http::header::{ACCEPT, ACCEPT_ENCODING, HeaderValue, USER_AGENT};
 use http::{HeaderMap, HeaderName, StatusCode};
 use paramedic_exposition::{Format, Layout, Reading, parse_again};
 use paramedic_integration::{
-    Collected, Collection, Collector, Environment, HttpClient, HttpRequest, HttpResponse, Listing,
-    Look, ProbeError, SettingsError, UrlPath,
+    BODY_TOO_LARGE, Collected, Collection, Collector, Environment, HttpClient, HttpRequest,
+    HttpResponse, Listing, Look, ProbeError, REDIRECTS_MAX, SettingsError, redirected, split_url,
+    without_query,
 };
 use paramedic_model::BoxFuture;
 
 use crate::job::{ClientOptions, Job};
 use crate::plan::Planned;
-
-/// How often a redirect is followed, as in Go.
-const REDIRECTS_MAX: usize = 10;
 
 /// The most bytes that a compressed body may hold where nothing else is configured: a few bytes may
 /// stand for very many.
@@ -28,8 +26,6 @@ pub struct HttpCollector {
     url: String,
     /// How a body is read whose type is not known.
     fallback: Option<Format>,
-    /// The most bytes of a body; 0 is no limit.
-    body_bytes_max: usize,
     /// Whether a sample stands at the time that it states itself.
     honors_times: bool,
     /// What the last body left, so that the next one is read in a fraction of the time.
@@ -67,12 +63,11 @@ impl HttpCollector {
         };
         // Opened once here, so that what cannot work is said before anything is scraped.
         let url = target.url();
-        fetcher.split(&url).and_then(|(base, _)| fetcher.options.open(base, environment))?;
+        split_url(&url).and_then(|(base, _)| fetcher.options.open(base, environment))?;
         Ok(Self {
             fetcher,
             url,
             fallback: job.fallback,
-            body_bytes_max: job.limits.body_bytes,
             honors_times: job.honor_timestamps,
             layout: Mutex::default(),
         })
@@ -81,9 +76,6 @@ impl HttpCollector {
     async fn scrape(&self) -> Result<Reading, ProbeError> {
         let response = self.fetcher.get(&self.url).await?;
         let body = self.fetcher.body(&response)?;
-        if self.body_bytes_max > 0 && body.len() > self.body_bytes_max {
-            return Err(ProbeError::answer(&response.target, "body size limit exceeded"));
-        }
         let content_type = response.header("content-type").unwrap_or_default();
         let content_type = match (Format::of(content_type), self.fallback) {
             (Err(_), Some(Format::Text)) => "text/plain",
@@ -131,27 +123,13 @@ pub(crate) struct Fetcher {
 }
 
 impl Fetcher {
-    /// The server of a URL, and path and query on it.
-    fn split<'u>(&self, url: &'u str) -> Result<(&'u str, UrlPath), SettingsError> {
-        let error = |reason: String| SettingsError::new("url", reason);
-        let scheme = url.find("://").ok_or_else(|| error(format!("{url:?} is no URL")))?;
-        let after = scheme + 3;
-        let at = url[after..].find(['/', '?']).map_or(url.len(), |at| after + at);
-        let (base, path) = url.split_at(at);
-        let path = match path.starts_with('/') {
-            true => UrlPath::given(path),
-            false => UrlPath::given(&format!("/{path}")),
-        };
-        Ok((base, path.map_err(|reason| error(reason.to_string()))?))
-    }
-
     /// The answer of `url`, or of where it redirects to.
     pub async fn get(&self, url: &str) -> Result<HttpResponse, ProbeError> {
         let unable = |error: SettingsError| ProbeError::unable(error.to_string());
         let mut url = url.to_owned();
-        let first = self.split(&url).map_err(unable)?.0.to_owned();
+        let first = split_url(&url).map_err(unable)?.0.to_owned();
         for _ in 0..=REDIRECTS_MAX {
-            let (base, path) = self.split(&url).map_err(unable)?;
+            let (base, path) = split_url(&url).map_err(unable)?;
             let mut options = self.options.clone();
             // As in Go, credentials go to no other host than the one that they are meant for.
             if base != first {
@@ -159,8 +137,8 @@ impl Fetcher {
             }
             let limit = match self.body_bytes_max {
                 0 => usize::MAX,
-                // One more, so that a body of just that size is told from a larger one.
-                limit => limit.saturating_add(1),
+                // The limit is on what is unpacked; what does not shrink grows a little by gzip.
+                limit => limit.saturating_add(limit / 8).saturating_add(1024),
             };
             let client: HttpClient = options.open(base, &self.environment).map_err(unable)?;
             let client = client.with_deadline(self.deadline).with_body_limit(limit);
@@ -172,12 +150,13 @@ impl Fetcher {
             let redirects = matches!(response.status.as_u16(), 301 | 302 | 303 | 307 | 308);
             match response.header("location") {
                 Some(location) if redirects && self.options.follow_redirects => {
-                    url = resolve(base, &url, location);
+                    url = redirected(base, &url, location);
                 }
                 _ if response.status == StatusCode::OK => return Ok(response),
                 _ => return Err(self.refused(&response)),
             }
         }
+        let url = without_query(&url);
         Err(ProbeError::answer(url, format!("stopped after {REDIRECTS_MAX} redirects")))
     }
 
@@ -193,8 +172,15 @@ impl Fetcher {
 
     /// The body without its compression.
     pub fn body(&self, response: &HttpResponse) -> Result<Arc<[u8]>, ProbeError> {
+        let too_large = |more: &str| {
+            let reason = format!("{BODY_TOO_LARGE}{more}");
+            Err(ProbeError::answer(&response.target, reason))
+        };
         let encoding = response.header("content-encoding").unwrap_or_default();
         if !encoding.eq_ignore_ascii_case("gzip") {
+            if self.body_bytes_max > 0 && response.body.len() > self.body_bytes_max {
+                return too_large("");
+            }
             return Ok(Arc::from(&response.body[..]));
         }
         let (limit, setting) = match self.body_bytes_max {
@@ -208,26 +194,8 @@ impl Fetcher {
             .read_to_end(&mut plain)
             .map_err(|error| ProbeError::answer(&response.target, format!("gzip: {error}")))?;
         if plain.len() as u64 > limit {
-            let reason = format!("body size limit exceeded{setting}");
-            return Err(ProbeError::answer(&response.target, reason));
+            return too_large(setting);
         }
         Ok(plain.into())
-    }
-}
-
-/// Where `location` leads, as an answer of `url` on the server `base`.
-fn resolve(base: &str, url: &str, location: &str) -> String {
-    let location = location.split('#').next().unwrap_or_default();
-    if location.contains("://") {
-        location.to_owned()
-    } else if let Some(rest) = location.strip_prefix("//") {
-        let scheme = base.split("//").next().unwrap_or_default();
-        format!("{scheme}//{rest}")
-    } else if location.starts_with('/') {
-        format!("{base}{location}")
-    } else {
-        let path = url[base.len()..].split('?').next().unwrap_or_default();
-        let folder = path.rfind('/').map_or("/", |at| &path[..=at]);
-        format!("{base}{folder}{location}")
     }
 }

@@ -22,6 +22,8 @@ pub struct Page {
     pub asked: Vec<String>,
     /// How many connections were opened.
     pub connections: usize,
+    /// How many of them are open still.
+    pub open: usize,
     /// Whether it closes a connection after each answer without saying so.
     pub closes: bool,
 }
@@ -51,6 +53,7 @@ impl World {
             body: body.as_bytes().to_vec(),
             asked: Vec::new(),
             connections: 0,
+            open: 0,
             closes: false,
         };
         let world = Self { environment, clock, network, page: Arc::new(Mutex::new(page)) };
@@ -63,10 +66,14 @@ impl World {
     pub fn server(&self) -> impl Fn(BoxStream) -> BoxFuture<'static, ()> + Send + Sync + use<> {
         let page = self.page.clone();
         move |stream| {
-            page.lock().expect("nobody panicked").connections += 1;
+            let opened = page.clone();
+            {
+                let mut page = page.lock().expect("nobody panicked");
+                (page.connections, page.open) = (page.connections + 1, page.open + 1);
+            }
             let page = page.clone();
             let answers = Arc::new(Mutex::new(0));
-            Box::pin(serve_http(stream, move |request: Request<Bytes>| {
+            let serving = serve_http(stream, move |request: Request<Bytes>| {
                 let (page, answers) = (page.clone(), answers.clone());
                 Box::pin(async move {
                     let mut page = page.lock().expect("nobody panicked");
@@ -86,7 +93,11 @@ impl World {
                     }
                     response.body(Full::new(page.body.clone().into())).ok()
                 })
-            }))
+            });
+            Box::pin(async move {
+                serving.await;
+                opened.lock().expect("nobody panicked").open -= 1;
+            })
         }
     }
 

@@ -112,6 +112,21 @@ async fn a_connection_is_used_again_and_a_closed_one_does_no_harm() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_connection_that_nobody_needs_any_more_is_closed() {
+    let world = World::new("a 1\n");
+    let job = job(|_| {});
+    let kept = job.client.connections.clone();
+    let mut target = world.target(job);
+    assert_eq!(target.shown().await, "a 1");
+    drop(target);
+    // Its job goes on, without this target, and asks nobody.
+    world.pass(240).await;
+    assert_eq!(world.page().open, 1, "{kept:?}");
+    world.pass(100).await;
+    assert_eq!(world.page().open, 0, "{kept:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn targets_of_a_job_share_their_connections() {
     let world = World::new("a 1\n");
     let two = job(|job| {
@@ -157,6 +172,22 @@ async fn gzip_is_read_up_to_the_limit() {
     let mut target = world.target(job(|job| job.compression = false));
     assert!(target.shown().await.contains("gzip: "));
     assert!(world.page().asked.last().is_some_and(|a| a.contains("accept-encoding: identity")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plain_body_is_read_up_to_the_limit() {
+    let world = World::new("");
+    let mut target = world.target(job(|job| job.limits.body_bytes = 100));
+    let mut body = "a 1".to_owned();
+    for (length, is_read) in [(100, true), (101, false), (5000, false), (100, true)] {
+        body.truncate(3);
+        body.extend(std::iter::repeat_n('\n', length - body.len()));
+        world.show(&body);
+        match (target.shown().await, is_read) {
+            (shown, true) => assert_eq!(shown, "a 1"),
+            (shown, false) => assert!(shown.ends_with(": body size limit exceeded"), "{shown}"),
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -128,4 +128,12 @@ async fn a_renewed_certificate_is_shown_without_a_restart() {
     assert!(target.shown().await.starts_with("failed: connect"));
     write(&good);
     assert_eq!(target.shown().await, "a 1");
+    assert_eq!(target.shown().await, "a 1");
+    let handshakes = world.page().connections;
+    // What was opened with the one before is not used on.
+    write(&ours.sign("another"));
+    assert_eq!(target.shown().await, "a 1");
+    assert_eq!(world.page().connections, handshakes + 1);
+    write(&other.sign("nobody-that-is-known"));
+    assert!(target.shown().await.starts_with("failed: connect"));
 }
