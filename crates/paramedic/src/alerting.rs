@@ -121,7 +121,12 @@ impl Place {
             let path = self.0.value("__alerts_path__");
             format!("alerts are posted to a path that ends in {PATH}, not {path:?}")
         })?;
-        let client = configured.client.open(base, environment)?.with_deadline(configured.timeout);
+        let mut client = configured.client.open(base, environment)?;
+        if configured.client.follow_redirects {
+            let (options, environment) = (configured.client.clone(), environment.clone());
+            client = client.with_redirects(move |base| options.open(base, &environment));
+        }
+        let client = client.with_deadline(configured.timeout);
         Ok(Alertmanager { client, relabel: configured.alert_relabel.clone() })
     }
 }

@@ -134,6 +134,8 @@ pub fn setup(
     environment: &Environment,
     journal: Box<dyn Journal>,
 ) -> anyhow::Result<Setup> {
+    // Before anything is opened, so that no message of it can hold one.
+    config.secrets.iter().for_each(|secret| environment.redactor.add(secret));
     let mut groups = groups(config, &loaded, environment.clock.now());
     // Only those of the start: groups that a reload brings have nothing to come back.
     groups.iter_mut().for_each(|group| group.restore_from_series(config.restore));

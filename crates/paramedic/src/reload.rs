@@ -1,7 +1,7 @@
 //! Rules and pages of a running server, read anew: when a file changes, on SIGHUP, on `/-/reload`.
 //!
 //! All of them or none: with a mistake in any, what runs goes on. What else a configuration says needs
-//! a restart.
+//! a restart, and whoever changed it is told so.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use paramedic_engine::{Handle, Reload};
 use paramedic_model::{BoxFuture, Clock, TimeMs};
 use paramedic_server::Reloader;
 
-use crate::config::Config;
+use crate::config::{Config, Restarted};
 use crate::{assembly, kinds};
 
 /// How often it is looked whether a file changed.
@@ -23,45 +23,80 @@ pub struct Rereader {
     path: PathBuf,
     engine: Handle,
     clock: Arc<dyn Clock>,
-    /// Whether the last time went well, and when one last did.
-    last: Mutex<(bool, TimeMs)>,
+    /// What each key said at the start that only a restart applies.
+    started_with: Restarted,
+    last: Mutex<Last>,
     /// One at a time, so that the newest files win.
     turn: tokio::sync::Mutex<()>,
+}
+
+/// What came of reading them.
+struct Last {
+    /// Whether the last time went well.
+    is_good: bool,
+    /// When one last did.
+    at: TimeMs,
+    /// Whether the configuration that was read then says something that only a restart applies.
+    needs_restart: bool,
 }
 
 /// Of each file, when it was written and how long it is.
 type Stamp = BTreeMap<PathBuf, Option<(SystemTime, u64)>>;
 
 impl Rereader {
-    /// Reads what the configuration at `path` names, for `engine`.
-    pub fn new(path: &Path, engine: Handle, clock: Arc<dyn Clock>) -> Self {
-        let last = Mutex::new((true, clock.now()));
-        Self { path: path.to_owned(), engine, clock, last, turn: tokio::sync::Mutex::new(()) }
+    /// Reads what the configuration at `path` names, for `engine`, which was started with
+    /// `started_with` from there.
+    pub fn new(path: &Path, started_with: &Config, engine: Handle, clock: Arc<dyn Clock>) -> Self {
+        let last = Last { is_good: true, at: clock.now(), needs_restart: false };
+        Self {
+            path: path.to_owned(),
+            engine,
+            clock,
+            started_with: started_with.restarted.clone(),
+            last: Mutex::new(last),
+            turn: tokio::sync::Mutex::new(()),
+        }
     }
 
-    async fn read(&self) -> Result<(), String> {
+    /// Says what was read and yet is not applied, if anything.
+    async fn read(&self) -> Result<Option<String>, String> {
         let _turn = self.turn.lock().await;
         let result = match self.files() {
-            Ok(reload) => self.engine.reload(reload).await.map(drop).map_err(|e| e.to_string()),
+            Ok((reload, waiting)) => {
+                let reloaded = self.engine.reload(reload).await;
+                reloaded.map(|_| waiting).map_err(|error| error.to_string())
+            }
             Err(mistakes) => Err(mistakes),
         };
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         match &result {
-            Ok(()) => *last = (true, self.clock.now()),
+            Ok(waiting) => {
+                let (at, needs_restart) = (self.clock.now(), waiting.is_some());
+                *last = Last { is_good: true, at, needs_restart };
+                if let Some(waiting) = waiting {
+                    tracing::warn!("{waiting}");
+                }
+            }
             Err(mistakes) => {
-                last.0 = false;
+                last.is_good = false;
                 tracing::error!("error loading rules, previous rule set restored: {mistakes}");
             }
         }
         result
     }
 
-    fn files(&self) -> Result<Reload, String> {
+    /// What is applied now, and in words what is not.
+    fn files(&self) -> Result<(Reload, Option<String>), String> {
         let config =
             Config::load(&self.path, &kinds::catalogs()).map_err(|error| error.to_string())?;
         let loaded = assembly::load(&config).map_err(|error| error.to_string())?;
         let groups = assembly::groups(&config, &loaded, self.clock.now());
-        Ok(Reload { groups, pages: loaded.pages })
+        let changed = config.needs_restart(&self.started_with);
+        let waiting = (!changed.is_empty()).then(|| {
+            let changed = changed.join(", ");
+            format!("rules and pages are loaded; a restart is needed for what changed in {changed}")
+        });
+        Ok((Reload { groups, pages: loaded.pages }, waiting))
     }
 
     /// The files as they are. A configuration that cannot be read names none: what was read before
@@ -101,11 +136,16 @@ impl Rereader {
 }
 
 impl Reloader for Rereader {
-    fn reload(&self) -> BoxFuture<'_, Result<(), String>> {
+    fn reload(&self) -> BoxFuture<'_, Result<Option<String>, String>> {
         Box::pin(self.read())
     }
 
     fn last(&self) -> (bool, TimeMs) {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner)
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        (last.is_good, last.at)
+    }
+
+    fn needs_restart(&self) -> bool {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).needs_restart
     }
 }

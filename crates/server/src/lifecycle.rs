@@ -9,15 +9,19 @@ use crate::app::App;
 
 /// What reads rules and pages anew.
 pub trait Reloader: Send + Sync {
-    /// Reads all of them, and gives them to the engine if none has a mistake.
+    /// Reads all of them, and gives them to the engine if none has a mistake. Says, for people, what
+    /// else the configuration says by now and only a restart applies.
     ///
     /// # Errors
     ///
     /// All mistakes, for people; then nothing has changed.
-    fn reload(&self) -> BoxFuture<'_, Result<(), String>>;
+    fn reload(&self) -> BoxFuture<'_, Result<Option<String>, String>>;
 
     /// Whether the last time went well, and when it was that one last did.
     fn last(&self) -> (bool, TimeMs);
+
+    /// Whether the configuration says something, as far as was read, that only a restart applies.
+    fn needs_restart(&self) -> bool;
 }
 
 /// `POST /-/reload`. It changes what is watched, so it wants the token.
@@ -29,7 +33,8 @@ pub(crate) async fn reload(State(app): State<App>, headers: HeaderMap) -> Respon
         return (problem.status, format!("{}\n", problem.message)).into_response();
     }
     match reloader.reload().await {
-        Ok(()) => StatusCode::OK.into_response(),
+        Ok(None) => StatusCode::OK.into_response(),
+        Ok(Some(waiting)) => format!("{waiting}\n").into_response(),
         Err(mistakes) => {
             let text = format!("failed to reload config: {mistakes}\n");
             (StatusCode::INTERNAL_SERVER_ERROR, text).into_response()

@@ -312,6 +312,12 @@ fn of_server(page: &mut Page, app: &App) {
         "Whether the last configuration reload attempt was successful.",
         f64::from(u8::from(is_good)),
     );
+    let needs_restart = app.reloader().is_some_and(|reloader| reloader.needs_restart());
+    page.gauge(
+        "paramedic_config_needs_restart",
+        "Whether the configuration says something, as last read, that only a restart applies.",
+        f64::from(u8::from(needs_restart)),
+    );
     let (running, places) = api.queries();
     page.gauge(
         "prometheus_engine_queries",

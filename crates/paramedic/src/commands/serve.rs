@@ -44,8 +44,6 @@ pub fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
             return Ok(exit::mistakes(&errors));
         }
     };
-    // To be shown; whatever it says by now, it was read without a mistake a moment ago.
-    let text = std::fs::read_to_string(&args.config).unwrap_or_default();
     let loaded = match assembly::load(&config) {
         Ok(loaded) => loaded,
         Err(errors) => {
@@ -69,7 +67,7 @@ pub fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
         let window = open_samples(&config.data_dir.join("samples"), setup.window.clone())?;
         let (handle, running) = Engine::start_with(setup, window)?;
         let clock = environment.clock.clone();
-        let rereader = Arc::new(Rereader::new(&args.config, handle.clone(), clock));
+        let rereader = Arc::new(Rereader::new(&args.config, &config, handle.clone(), clock));
         let options = ServerOptions {
             reloader: Some(rereader.clone()),
             listen: config.server.listen.clone(),
@@ -78,7 +76,7 @@ pub fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
                 query_concurrency: config.query.concurrency,
                 remote_write: config.server.remote_write,
                 retention: config.retention,
-                config: environment.redactor.clean(&text),
+                config: config.shown.clone(),
             },
             alerts: config.server.alerts,
             ..ServerOptions::new(token)

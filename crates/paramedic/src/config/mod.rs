@@ -10,10 +10,11 @@ mod restoring;
 mod samples;
 mod sending;
 mod serving;
+mod shown;
 mod systems;
 mod yaml;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use paramedic_catalog::Catalog;
 use paramedic_engine::Freeze;
 use paramedic_incident::Policy;
 use paramedic_integration::TlsSettings;
-use paramedic_model::parse_duration;
+use paramedic_model::{Secret, parse_duration};
 use paramedic_rules::Restore;
 use paramedic_scrape::{Alerting, Job, find_files};
 use paramedic_yaml::{Key, Place};
@@ -74,7 +75,16 @@ pub struct Config {
     pub samples: SamplesConfig,
     /// How alerts come back after a restart. Default: from the journal.
     pub restore: Restore,
+    /// The file as it may be shown: YAML without comments, `<secret>` in place of every secret.
+    pub shown: String,
+    /// The secrets that stand in it.
+    pub secrets: Vec<Secret>,
+    /// What each key says that only a restart applies.
+    pub restarted: Restarted,
 }
+
+/// What the keys of a configuration say, by their names.
+pub type Restarted = BTreeMap<String, Secret>;
 
 /// `global`, as in Prometheus, with its defaults.
 #[derive(Debug, Clone)]
@@ -147,6 +157,10 @@ struct Reader<'a> {
     others: Vec<(PathBuf, Vec<Mistake>)>,
     /// Whom the system believes, once that was read.
     system_tls: Option<Option<TlsSettings>>,
+    /// The secrets that stand in the files themselves.
+    secrets: Vec<Secret>,
+    /// What each key says that only a restart applies, those of other files with their paths.
+    restarted: Restarted,
 }
 
 impl Config {
@@ -170,6 +184,14 @@ impl Config {
         groups.map(|group| group.targets.len()).sum()
     }
 
+    /// The keys that say something else than they did and that only a restart applies, those of
+    /// files that the configuration names with their paths.
+    pub fn needs_restart(&self, before: &Restarted) -> Vec<String> {
+        let now = &self.restarted;
+        let names: BTreeSet<_> = now.keys().chain(before.keys()).collect();
+        names.into_iter().filter(|name| now.get(*name) != before.get(*name)).cloned().collect()
+    }
+
     /// Reads `text`, which stands at `path`.
     ///
     /// # Errors
@@ -181,9 +203,19 @@ impl Config {
         catalogs: &[&'static Catalog],
     ) -> Result<Self, ConfigErrors> {
         let folder = path.parent().map(Path::to_owned).unwrap_or_default();
-        let mut reader =
-            Reader { folder, catalogs, mistakes: Vec::new(), others: Vec::new(), system_tls: None };
-        let config = yaml::read(text).and_then(|root| reader.config(&root));
+        let mut reader = Reader {
+            folder,
+            catalogs,
+            mistakes: Vec::new(),
+            others: Vec::new(),
+            system_tls: None,
+            secrets: Vec::new(),
+            restarted: BTreeMap::new(),
+        };
+        let config = yaml::read(text).and_then(|root| {
+            let shown = shown::without_secrets(&root, text);
+            Ok(Config { shown, ..reader.config(&root)? })
+        });
         match config {
             Ok(config) if reader.mistakes.is_empty() && reader.others.is_empty() => Ok(config),
             Ok(_) => Err(reader.errors(path)),
@@ -212,6 +244,7 @@ impl Reader<'_> {
 
     fn config(&mut self, root: &Node) -> Result<Config, Mistake> {
         let mut table = Table::new(root, "the configuration")?;
+        self.restarted.extend(shown::restarted(root));
         let Prometheus { global, mut rule_files, jobs, alerting } = self.prometheus(&mut table)?;
         if let Some(node) = table.get("rule_files") {
             rule_files.extend(self.files(Some(node), "rule_files"));
@@ -256,6 +289,9 @@ impl Reader<'_> {
             retention,
             samples,
             restore,
+            shown: String::new(),
+            secrets: std::mem::take(&mut self.secrets),
+            restarted: std::mem::take(&mut self.restarted),
         })
     }
 
@@ -415,6 +451,9 @@ impl Default for Config {
             retention: Duration::from_secs(2 * 3600),
             samples: SamplesConfig::default(),
             restore: Restore::default(),
+            shown: String::new(),
+            secrets: Vec::new(),
+            restarted: BTreeMap::new(),
         }
     }
 }

@@ -41,8 +41,11 @@ mod seeds;
 #[expect(dead_code, reason = "the integration's own tests use the rest of it")]
 mod peer;
 
-/// Alertmanagers that a file lists.
+/// Alertmanagers that a file lists, and redirects to them.
 mod alerted;
+
+/// Secrets that stand in a configuration itself: in no answer, on no page, in no line of the log.
+mod inline_secrets;
 
 /// One prometheus.yml for a real Prometheus and the built binary: the same series in both.
 mod prometheus_yml;

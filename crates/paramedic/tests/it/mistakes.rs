@@ -299,12 +299,13 @@ fn what_a_job_may_not_say_is_named() {
     );
     job(
         "  static_configs: [{ targets: [\"http://a:1/x\"] }]\n  file_sd_configs: [{ files: [a.txt] }]\n  \
-         http_sd_configs: [{ url: ftp://a }]\n- job_name: x\n",
+         http_sd_configs: [{ url: ftp://a }, { url: \"http://ann:pw@sd/x\" }]\n- job_name: x\n",
         expect![[r#"
             exit 1
             paramedic.yml:3:32: "http://a:1/x" is not a valid hostname; write host:port, and the rest as `scheme` and `metrics_path`
             paramedic.yml:4:31: path name "a.txt" is not valid for file discovery: it ends in .json, .yml or .yaml, and only its last part may hold *
             paramedic.yml:5:28: URL scheme must be 'http' or 'https'
+            paramedic.yml:5:46: user and password do not belong into a URL, which is shown and logged; use `basic_auth`
             paramedic.yml:6:3: found multiple scrape configs with job name "x"
         "#]],
     );

@@ -196,3 +196,35 @@ async fn alerts_come_back_from_their_series() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn what_a_reload_does_not_apply_is_told() {
+    let site = Site::new(&[("paramedic.yml", CONFIG), ("rules.yml", STEADY)]);
+    let server = site.serve().await;
+    let reload = async |config: &str| {
+        site.write("paramedic.yml", config);
+        let answer = server.request("POST", "/-/reload").await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        let (_, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+        let metrics = server.get("/metrics").await;
+        let waits = metrics.contains("\nparamedic_config_needs_restart 1\n");
+        assert_eq!(waits, !body.is_empty(), "{metrics}");
+        body.to_owned()
+    };
+    assert_eq!(reload(&format!("# A word.\n{CONFIG}")).await, "");
+    let applied = "global: { evaluation_interval: 2s }\nshipped: { rules: false }\n";
+    assert_eq!(reload(&format!("{CONFIG}{applied}")).await, "");
+    assert!(!server.said().contains("a restart is needed"), "{}", server.said());
+    site.write("jobs.yml", "scrape_configs: []\n");
+    let waiting = "global: { external_labels: { a: b } }\nscrape_config_files: [jobs.yml]\n\
+                   alerting: { alertmanagers: [{ basic_auth: { password: secret-of-reload } }] }\n";
+    let said = reload(&format!("{CONFIG}{waiting}")).await;
+    let expected = "rules and pages are loaded; a restart is needed for what changed in alerting, \
+                    global.external_labels, scrape_config_files, scrape_configs in jobs.yml\n";
+    assert_eq!(said, expected);
+    assert!(server.said().contains(expected.trim_end()), "{}", server.said());
+    assert!(!server.said().contains("secret-of-reload"));
+    // It stays true until what was there at the start is there again.
+    assert_eq!(reload(&format!("{CONFIG}{waiting}")).await, expected);
+    assert_eq!(reload(CONFIG).await, "");
+}

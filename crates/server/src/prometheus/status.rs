@@ -62,7 +62,7 @@ pub(super) async fn no_admin() -> Failure {
     Failure::unavailable("admin APIs disabled")
 }
 
-/// The configuration file; secrets are never in it.
+/// The configuration as the options have it, which is without its secrets.
 pub(super) async fn config(State(app): State<App>) -> Response {
     let yaml = &app.prometheus().options.config;
     Success::new(json!({ "yaml": yaml }).to_string()).into_response()

@@ -57,6 +57,7 @@ fn rounds_and_samples_are_counted() {
         paramedic_build_info{version="0.0.0"} 1
         prometheus_config_last_reload_success_timestamp_seconds 1795227720
         prometheus_config_last_reload_successful 1
+        paramedic_config_needs_restart 0
         prometheus_engine_queries 0
         prometheus_engine_queries_concurrent_max 20
         prometheus_ready 1

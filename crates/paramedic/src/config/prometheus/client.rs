@@ -40,6 +40,7 @@ impl Reader<'_> {
         }
         if let Some(node) = table.get("bearer_token") {
             let token = Secret::new(node.text("bearer_token")?);
+            self.secrets.push(token.clone());
             ways.push(bearer(SecretSource::Stated(token)));
         }
         if let Some(node) = table.get("bearer_token_file") {
@@ -87,8 +88,12 @@ impl Reader<'_> {
                 Err(file.mistake(message))
             }
             (Some(direct), None) => {
-                let stated = SecretSource::Stated(Secret::new(direct.text(key)?));
-                Ok(Some((stated, direct)))
+                let stated = Secret::new(direct.text(key)?);
+                // A user's name is none, and masking it would garble every text that holds it.
+                if ["password", "credentials", "key"].contains(&key) {
+                    self.secrets.push(stated.clone());
+                }
+                Ok(Some((SecretSource::Stated(stated), direct)))
             }
             (None, Some(file)) => Ok(Some((self.source_file(file, file.text(file_key)?)?, file))),
             (None, None) => Ok(None),

@@ -104,6 +104,11 @@ impl Reader<'_> {
             Some(host) if host.is_empty() || host.starts_with('/') => {
                 return Err(url_node.mistake("host is missing in URL"));
             }
+            Some(host) if host.split(['/', '?', '#']).next().is_some_and(|at| at.contains('@')) => {
+                let message = "user and password do not belong into a URL, which is shown and logged; \
+                               use `basic_auth`";
+                return Err(url_node.mistake(message));
+            }
             Some(_) => {}
         }
         let refresh = self.duration(table.get("refresh_interval"), "refresh_interval");

@@ -14,7 +14,7 @@ use std::time::Duration;
 use paramedic_scrape::Limits;
 
 use super::yaml::{self, Mistake, Node, Read as _, Table};
-use super::{Global, Reader};
+use super::{Global, Reader, shown};
 
 /// What `global` says of jobs that say nothing else.
 #[derive(Debug, Clone)]
@@ -59,7 +59,12 @@ impl Reader<'_> {
         let folder = path.parent().map(Path::to_owned).unwrap_or_default();
         let folder = std::mem::replace(&mut self.folder, folder);
         let mistakes = std::mem::take(&mut self.mistakes);
-        let result = yaml::read(&text).and_then(|root| read(self, &root));
+        let result = yaml::read(&text).and_then(|root| {
+            let keys = shown::restarted(&root).into_iter();
+            let in_file = keys.map(|(name, says)| (format!("{name} in {}", path.display()), says));
+            self.restarted.extend(in_file);
+            read(self, &root)
+        });
         let result = self.note(result);
         self.folder = folder;
         let found = std::mem::replace(&mut self.mistakes, mistakes);
