@@ -22,7 +22,7 @@ use std::sync::{Arc, Weak};
 
 use paramedic_model::{Labels, Metadata, Run, SeriesList, TimeMs};
 
-use crate::cursor::{Blanks, Cursor, Families, build};
+use crate::cursor::{Blanks, Cursor, Families, WrittenLabels, build};
 use crate::{Format, openmetrics, text};
 
 /// The series of the last body, as a reader of the next one wants them. Empty to begin with; what it
@@ -94,6 +94,15 @@ impl SeriesTexts {
     fn series(&self, index: usize) -> &str {
         let Line { start, end } = self.lines[index];
         self.text[start as usize..end as usize].trim_end_matches([' ', '\t'])
+    }
+
+    fn written(&self, index: usize) -> WrittenLabels {
+        let blanks = match self.format {
+            Format::Text => Blanks::Any,
+            Format::OpenMetrics => Blanks::None,
+        };
+        let written = Cursor::new(self.series(index)).series(blanks);
+        written.expect("the text was read when the body was")
     }
 
     fn bound(&self, index: usize) -> Option<Bound> {
@@ -177,12 +186,16 @@ impl SeriesList for SeriesTexts {
     }
 
     fn labels(&self, index: usize) -> Labels {
-        let blanks = match self.format {
-            Format::Text => Blanks::Any,
-            Format::OpenMetrics => Blanks::None,
-        };
-        let written = Cursor::new(self.series(index)).series(blanks);
-        build(written.expect("the text was read when the body was"), self.bound(index))
+        build(self.written(index), self.bound(index))
+    }
+
+    fn empty_labels(&self, index: usize) -> Vec<String> {
+        // Hardly ever is there one, and then nothing is read.
+        if !self.series(index).contains("\"\"") {
+            return Vec::new();
+        }
+        let pairs = self.written(index).pairs.into_iter();
+        pairs.filter(|(_, value)| value.is_empty()).map(|(name, _)| name).collect()
     }
 
     fn runs_of(&self, previous: &Arc<dyn SeriesList>) -> Vec<Run> {

@@ -24,6 +24,13 @@ pub trait SeriesList: fmt::Debug + Send + Sync {
     /// The labels of the series at `index`, the metric name among them. Panics where there is none.
     fn labels(&self, index: usize) -> Labels;
 
+    /// The names of labels that the series at `index` states with an empty value: its labels lack
+    /// them, and yet whoever yields it says that it has none by these names. Panics where there is no
+    /// series.
+    fn empty_labels(&self, _index: usize) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Which entries stood in `previous`, in ascending order, as far as that is known without a look
     /// at labels. An entry that no run has may have stood there all the same.
     fn runs_of(&self, previous: &Arc<dyn SeriesList>) -> Vec<Run>;

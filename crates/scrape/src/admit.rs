@@ -50,7 +50,7 @@ impl Admission {
         for index in 0..series.len() {
             let theirs = series.labels(index);
             let merged = match self.honor_labels {
-                true => target.add_missing_to(&theirs),
+                true => target.add_missing_to(&theirs, &series.empty_labels(index)),
                 false => target.add_to(&theirs),
             };
             let Some(taken) = relabel(&merged, &self.rules).filter(|labels| !labels.is_empty())

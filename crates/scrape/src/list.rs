@@ -52,11 +52,14 @@ impl TargetLabels {
         builder.build()
     }
 
-    /// `labels` with those of these that it does not have.
-    pub fn add_missing_to(&self, labels: &Labels) -> Labels {
+    /// `labels` with those of these that it does not have. One that the series states as `empty` it
+    /// has: Pushgateway says so that a group has no `instance`.
+    pub fn add_missing_to(&self, labels: &Labels, empty: &[String]) -> Labels {
         let mut builder = labels.to_builder();
-        for (name, value) in self.labels.iter().filter(|(name, _)| labels.get(name).is_none()) {
-            builder.set(name, value);
+        for (name, value) in self.labels.iter() {
+            if labels.get(name).is_none() && !empty.iter().any(|stated| stated == name) {
+                builder.set(name, value);
+            }
         }
         builder.build()
     }

@@ -26,6 +26,8 @@ temp{room="ü"} NaN
 # TYPE go_threads gauge
 go_threads 9
 odd:name{} 1
+pushed{job="group",instance=""} 3
+pushed{job="",instance="",site="",room="x"} 4
 "#;
 
 /// Pages whose samples state their own time, but for two series; one is far ahead, and two vanish after

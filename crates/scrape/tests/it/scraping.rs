@@ -34,6 +34,24 @@ async fn samples_stand_at_the_time_that_they_state() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_empty_label_is_none_and_keeps_that_of_the_target_away_where_labels_are_honoured() {
+    for (honors, expected) in [
+        (true, r#"a{job="theirs"} b{instance="exporter.test", job="j"}"#),
+        (
+            false,
+            r#"a{exported_job="theirs", instance="exporter.test", job="j"} b{instance="exporter.test", job="j"}"#,
+        ),
+    ] {
+        let world = World::new("a{job=\"theirs\",instance=\"\"} 1\nb{x=\"\"} 1\n");
+        let mut target = world.target(job(|job| job.honor_labels = honors));
+        for _ in 0..2 {
+            let list = target.once().await.list;
+            assert_eq!(format!("{} {}", list.labels(0), list.labels(1)), expected);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn times_are_not_honoured_where_the_configuration_says_so() {
     let world = World::new(&format!("a 1 {}\n", at(-30)));
     let mut target = world.target(job(|job| job.honor_timestamps = false));
