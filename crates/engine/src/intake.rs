@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use paramedic_model::{Labels, Sample, TimeMs, stale_nan};
+use paramedic_model::TimeMs;
 use paramedic_samples::{Commit, LogError, Rejected, TargetId, Window};
 use paramedic_scrape::remote_write::WrittenSeries;
 use paramedic_scrape::{Pool, Scraped, Target, TimedSamples, collect_forever};
@@ -117,7 +117,7 @@ impl Engine {
         let tracked = self.yields.untrack(id);
         let (mut commit, unlogged) = self.window.batch(|window| {
             let mut commit = window.retire_target(&TargetId::from(id), at);
-            commit.merge(append_timed(window, &[], &[], &tracked, at));
+            commit.merge(window.end_series(&tracked, at));
             commit
         });
         commit.unlogged = commit.unlogged.or(unlogged);
@@ -139,20 +139,20 @@ impl Engine {
         *newest = scraped.at;
         let Scraped { target, at, list, values, failure, timed, described, .. } = scraped;
         let id = TargetId::from(target.as_str());
-        let commit = match timed.is_empty() {
+        let ended = self.yields.take(&target, described, &timed);
+        let commit = match timed.samples.is_empty() && ended.is_empty() {
             true => self.window.commit_list(&id, at, &list, &values),
             false => {
                 let (mut commit, unlogged) = self.window.batch(|window| {
                     let mut commit = window.commit_list(&id, at, &list, &values);
-                    let TimedSamples { labels, samples, ended, .. } = &timed;
-                    commit.merge(append_timed(window, labels, samples, ended, at));
+                    commit.merge(append_timed(window, &id, &timed, at));
+                    commit.merge(window.end_series(&ended, at));
                     commit
                 });
                 commit.unlogged = commit.unlogged.or(unlogged);
                 commit
             }
         };
-        self.yields.take(&target, described, &timed);
         self.ingest.count(&commit);
         self.alerts.changed(&commit.changed, at);
         let is_first = self.awaited.remove(&target);
@@ -221,30 +221,13 @@ impl Engine {
     }
 }
 
-/// Appends samples that state their own time, and ends series of such ones at `at`.
-fn append_timed(
-    window: &mut Window,
-    labels: &[Labels],
-    samples: &[Sample],
-    ended: &[Labels],
-    at: TimeMs,
-) -> Commit {
+/// Appends samples of a target that state their own time, as it is `at`.
+fn append_timed(window: &mut Window, id: &TargetId, timed: &TimedSamples, at: TimeMs) -> Commit {
     let latest = at + AHEAD_MAX;
-    let (mut points, mut ahead, mut over_limit) = (Vec::with_capacity(samples.len()), 0, 0);
-    let ends = ended.iter().map(|labels| (labels, Sample { at, value: stale_nan() }));
-    for (labels, sample) in labels.iter().zip(samples.iter().copied()).chain(ends) {
-        if sample.at > latest {
-            ahead += 1;
-            continue;
-        }
-        match window.series_ref(labels) {
-            Some(series) => points.push((series, sample)),
-            None => over_limit += 1,
-        }
-    }
-    let mut commit = window.append_refs(&points);
-    commit.rejected.expired += ahead;
-    commit.rejected.over_limit += over_limit;
+    let all = timed.labels.iter().zip(timed.samples.iter().copied());
+    let taken: Vec<_> = all.filter(|(_, sample)| sample.at <= latest).collect();
+    let mut commit = window.append_timed(id, &taken);
+    commit.rejected.ahead += timed.samples.len() - taken.len();
     commit
 }
 

@@ -110,11 +110,11 @@ pub struct IngestVitals {
 
 impl IngestVitals {
     pub(crate) fn count(&mut self, commit: &Commit) {
-        let Rejected { out_of_order, duplicate, expired, over_limit, .. } = commit.rejected;
+        let Rejected { out_of_order, duplicate, expired, ahead, over_limit, .. } = commit.rejected;
         self.appended += commit.accepted as u64;
         self.out_of_order += out_of_order as u64;
         self.duplicate += duplicate as u64;
-        self.expired += expired as u64;
+        self.expired += (expired + ahead) as u64;
         self.over_limit += over_limit as u64;
         if commit.unlogged.is_some() {
             self.unlogged += commit.accepted as u64;
@@ -147,6 +147,7 @@ mod tests {
         let mut vitals = IngestVitals::default();
         let mut commit = Commit { accepted: 3, ..Commit::default() };
         commit.rejected.over_limit = 2;
+        (commit.rejected.expired, commit.rejected.ahead) = (1, 2);
         vitals.count(&commit);
         commit.unlogged = Some(paramedic_samples::LogError {
             file: "1.segment".into(),
@@ -156,6 +157,7 @@ mod tests {
         });
         vitals.count(&commit);
         assert_eq!((vitals.appended, vitals.over_limit, vitals.unlogged), (6, 4, 3));
+        assert_eq!(vitals.expired, 6);
     }
 
     #[test]

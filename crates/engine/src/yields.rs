@@ -38,20 +38,24 @@ struct Sent {
 }
 
 impl Yields {
-    /// Takes what came with a collection. One that failed says nothing of families.
+    /// Takes what came with a collection. One that failed says nothing of families. Returns the series
+    /// that end by it: they state their own time, are tracked, and were there last time, under whatever
+    /// labels the target had then.
     pub fn take(
         &mut self,
         target: &str,
         described: Option<Arc<dyn SeriesList>>,
         timed: &TimedSamples,
-    ) {
+    ) -> Vec<Labels> {
         if let Some(described) = described {
             self.described.insert(target.to_owned(), described);
         }
-        match timed.is_tracked {
-            true => _ = self.tracked.insert(target.to_owned(), timed.labels.clone()),
-            false => _ = self.tracked.remove(target),
+        if !timed.is_tracked {
+            self.tracked.remove(target);
+            return Vec::new();
         }
+        let before = self.tracked.insert(target.to_owned(), timed.labels.clone());
+        timed.missing_of(&before.unwrap_or_default())
     }
 
     /// A target is gone; which of its series end is asked for later.

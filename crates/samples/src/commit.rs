@@ -52,6 +52,7 @@ impl Commit {
         self.rejected.out_of_order += other.rejected.out_of_order;
         self.rejected.duplicate += other.rejected.duplicate;
         self.rejected.expired += other.rejected.expired;
+        self.rejected.ahead += other.rejected.ahead;
         self.rejected.over_limit += other.rejected.over_limit;
         self.rejected.unknown += other.rejected.unknown;
     }
@@ -66,6 +67,8 @@ pub struct Rejected {
     pub duplicate: usize,
     /// Older than what the window keeps.
     pub expired: usize,
+    /// Further ahead of the present than whoever takes them allows.
+    pub ahead: usize,
     /// Of series that would be new, while the memory limit is reached.
     pub over_limit: usize,
     /// Of a [`SeriesRef`](crate::SeriesRef) whose series is gone: ask for a new one.
@@ -79,6 +82,7 @@ impl Rejected {
             (self.out_of_order, other.out_of_order),
             (self.duplicate, other.duplicate),
             (self.expired, other.expired),
+            (self.ahead, other.ahead),
             (self.over_limit, other.over_limit),
             (self.unknown, other.unknown),
         ]
@@ -88,7 +92,8 @@ impl Rejected {
 
     /// All of them.
     pub fn total(self) -> usize {
-        self.out_of_order + self.duplicate + self.expired + self.over_limit + self.unknown
+        let times = self.out_of_order + self.duplicate + self.expired + self.ahead;
+        times + self.over_limit + self.unknown
     }
 }
 
@@ -99,6 +104,7 @@ impl fmt::Display for Rejected {
             (self.out_of_order, "late"),
             (self.duplicate, "twice"),
             (self.expired, "older than the window"),
+            (self.ahead, "too far ahead"),
             (self.over_limit, "of new series beyond the memory limit"),
             (self.unknown, "of series that are gone"),
         ];

@@ -457,6 +457,57 @@ impl Window {
         commit
     }
 
+    /// Appends samples that series of `target` state a time of, those of one series oldest first. What
+    /// is new among the series counts as brought by the target, as what its lists bring does. None ends
+    /// by it.
+    pub fn append_timed(&mut self, target: &TargetId, samples: &[(&Labels, Sample)]) -> Commit {
+        let Some(newest) = samples.iter().map(|(_, sample)| sample.at).max() else {
+            return Commit::default();
+        };
+        let mut commit = self.begin(newest);
+        let mut last = self.targets.remove(target).unwrap_or_default();
+        let (before, others) = (self.store.made(), self.brought());
+        let mut points = Vec::with_capacity(samples.len());
+        for (labels, sample) in samples {
+            let own = last.brought + (self.store.made() - before);
+            let most = self.limit_for(own, others);
+            match self.store.resolve(labels, most) {
+                Some(series) => points.push((series, *sample)),
+                None => commit.rejected.over_limit += 1,
+            }
+        }
+        last.brought += self.store.made() - before;
+        self.targets.insert(target.clone(), last);
+        self.log_with(&mut commit, |log, store| log.points(store, &points));
+        for (series, sample) in points {
+            self.push(series, sample, &mut commit);
+        }
+        commit
+    }
+
+    /// Ends those of these series that have neither ended nor a sample at `at` or later: others are
+    /// not there, or something else yields them.
+    pub fn end_series(&mut self, series: &[Labels], at: TimeMs) -> Commit {
+        if series.is_empty() {
+            return Commit::default();
+        }
+        let mut commit = self.begin(at);
+        let mut ending = Vec::new();
+        for labels in series {
+            // With no room for a new one, it is found or not.
+            let Some(series) = self.store.resolve(labels, Some(0)) else { continue };
+            let family = self.store.data.family(FamilyId(series.family));
+            if self.store.is_live(series) && family.newest_at[series.row as usize] < at {
+                ending.push((series, Sample { at, value: stale_nan() }));
+            }
+        }
+        self.log_with(&mut commit, |log, store| log.points(store, &ending));
+        for (series, _) in ending {
+            self.end(series, at, &mut commit);
+        }
+        commit
+    }
+
     /// Appends native histograms of one series, oldest first.
     pub fn append_histograms(
         &mut self,

@@ -218,18 +218,16 @@ impl Last {
             Some(times) => {
                 let found = Timed::next(before.as_ref(), labels, &series, is_labelled, &times);
                 let (rest, others) = found.rest(&values);
-                let (samples, ended) = (found.samples(&values, &times), Vec::new());
+                let samples = found.samples(&values, &times);
                 let labels = found.labels().clone();
                 self.timed = Some(found);
-                (rest, others, TimedSamples { labels, samples, ended, is_tracked: false })
+                (rest, others, TimedSamples { labels, samples, is_tracked: false })
             }
         };
         let admission = target.discovered.as_ref().map(|discovered| &discovered.admission);
         timed.is_tracked = admission.is_some_and(|admission| admission.track_times);
-        if timed.is_tracked {
-            timed.ended = missing(before.as_ref(), self.timed.as_ref());
-        }
-        let came = missing(self.timed.as_ref(), before.as_ref()).len();
+        let before = before.as_ref().map_or(&[][..], |before| &before.labels()[..]);
+        let came = missing(&timed.labels, before).len();
         (list, values, timed, came)
     }
 }

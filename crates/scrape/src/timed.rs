@@ -14,16 +14,14 @@ pub struct TimedSamples {
     pub labels: Arc<[Labels]>,
     /// The sample of each.
     pub samples: Vec<Sample>,
-    /// Series of the last collection that end, as they are not in this one.
-    pub ended: Vec<Labels>,
     /// Whether a series ends when the target no longer yields it: `track_timestamps_staleness`.
     pub is_tracked: bool,
 }
 
 impl TimedSamples {
-    /// Whether there is nothing to be done.
-    pub fn is_empty(&self) -> bool {
-        self.samples.is_empty() && self.ended.is_empty()
+    /// The series of `before` that are not among these. Where such series are tracked, they end.
+    pub fn missing_of(&self, before: &[Labels]) -> Vec<Labels> {
+        missing(before, &self.labels)
     }
 }
 
@@ -91,15 +89,12 @@ impl Timed {
 }
 
 /// The series of the one that are not among those of the other.
-pub(crate) fn missing(of: Option<&Arc<Timed>>, among: Option<&Arc<Timed>>) -> Vec<Labels> {
-    let (Some(of), among) = (of, among.map_or(&[][..], |among| &among.labels)) else {
-        return Vec::new();
-    };
-    if std::ptr::eq(&*of.labels, among) {
+pub(crate) fn missing(of: &[Labels], among: &[Labels]) -> Vec<Labels> {
+    if of.is_empty() || std::ptr::eq(of, among) {
         return Vec::new();
     }
     let among: HashSet<_> = among.iter().collect();
-    of.labels.iter().filter(|labels| !among.contains(labels)).cloned().collect()
+    of.iter().filter(|labels| !among.contains(labels)).cloned().collect()
 }
 
 /// The series of a list that state no time.

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use paramedic_model::{Labels, Run, Series, SeriesList, TimeMs};
+use paramedic_model::{Labels, Run, STALE_NAN_BITS, Sample, Series, SeriesList, TimeMs};
 use paramedic_samples::{OpenError, Rejected, TargetId, Window, WindowOptions};
 
 use crate::support::{Numbers, contents, series};
@@ -192,4 +192,58 @@ fn who_fills_the_memory_is_refused_and_others_go_on_growing() {
     }
     assert!(refused > 8_000, "{refused} refused");
     assert!(window.memory_bytes() < 2_000_000, "{} bytes", window.memory_bytes());
+}
+
+#[test]
+fn series_that_state_their_time_count_as_brought_by_their_target() {
+    let options = WindowOptions { memory_limit: Some(2_000_000), ..WindowOptions::default() };
+    let mut window = Window::new(options);
+    let (bad, good) = (TargetId::from("bad"), TargetId::from("good"));
+    let mut refused = 0;
+    for round in 0..40 {
+        let at = TimeMs(round * 15_000);
+        let sets = |target: &TargetId, count: usize, round: i64| -> Vec<Labels> {
+            let id = |n| format!("{round}-{n}");
+            let series = |n| series("requests", "id", &id(n)).with("instance", target.as_ref());
+            (0..count).map(series).collect()
+        };
+        let exploded = sets(&bad, 400, round);
+        let samples: Vec<_> = exploded.iter().map(|set| (set, Sample { at, value: 1.0 })).collect();
+        let up: Arc<dyn SeriesList> = Arc::new(vec![series("up", "instance", "bad")]);
+        window.commit_list(&bad, at, &up, &[1.0]);
+        let commit = window.append_timed(&bad, &samples);
+        refused += commit.rejected.over_limit;
+        assert_eq!(commit.accepted + commit.rejected.over_limit, 400);
+        // Others go on growing, in whichever way.
+        let list: Arc<dyn SeriesList> = Arc::new(sets(&good, 10 + round as usize, 0));
+        let commit = window.commit_list(&good, at, &list, &vec![1.0; list.len()]);
+        assert_eq!((commit.accepted, commit.rejected.total()), (list.len(), 0));
+        let late = sets(&good, 1, 1000 + round);
+        let commit = window.append_timed(&good, &[(&late[0], Sample { at, value: 1.0 })]);
+        assert_eq!((commit.accepted, commit.rejected.total()), (1, 0));
+    }
+    assert!(refused > 8_000, "{refused} refused");
+}
+
+#[test]
+fn series_end_where_they_are_there_and_nothing_newer_is() {
+    let mut window = Window::default();
+    let [old, new, none] = ["old", "new", "none"].map(|name| series("x", "n", name));
+    let at = |seconds: i64| TimeMs(seconds * 1000);
+    let samples = [(&old, 10), (&new, 30)];
+    let samples = samples.map(|(set, s)| (set, Sample { at: at(s), value: 1.0 }));
+    assert_eq!(window.append_timed(&TargetId::from("a"), &samples).accepted, 2);
+    for changed in [1, 0] {
+        let commit = window.end_series(&[old.clone(), new.clone(), none.clone()], at(20));
+        assert_eq!(commit.changed.len(), changed, "it ends once");
+        // Nothing of it counts as taken or refused, and none is made.
+        assert_eq!((commit.accepted, commit.rejected), (0, Rejected::default()));
+        assert_eq!(window.series_count(), 2);
+    }
+    let ended = |set: &Labels| {
+        let samples = &contents(&window)[set];
+        samples.iter().map(|(at, bits)| (*at, *bits == STALE_NAN_BITS)).collect::<Vec<_>>()
+    };
+    assert_eq!(ended(&old), [(10_000, false), (20_000, true)]);
+    assert_eq!(ended(&new), [(30_000, false)]);
 }

@@ -132,7 +132,9 @@ impl World {
     pub fn target(&self, job: Job) -> Collecting {
         let Pool { targets, .. } = self.discovery(job).at_once();
         assert_eq!(targets.len(), 1);
-        Collecting { target: targets[0].clone(), clock: self.clock.clone(), last: Last::default() }
+        let (tracked, ended) = (Arc::default(), Vec::new());
+        let (target, clock) = (targets[0].clone(), self.clock.clone());
+        Collecting { target, clock, last: Last::default(), tracked, ended }
     }
 
     /// Lets time pass.
@@ -154,11 +156,20 @@ pub struct Collecting {
     pub target: Arc<paramedic_scrape::Target>,
     clock: Arc<dyn Clock>,
     last: Last,
+    /// The series that stated their own time and are tracked.
+    tracked: Arc<[paramedic_model::Labels]>,
+    /// Those that ended with the last collection.
+    pub ended: Vec<paramedic_model::Labels>,
 }
 
 impl Collecting {
     pub async fn once(&mut self) -> Scraped {
-        collect_once(&self.target, self.clock.as_ref(), &mut self.last).await
+        let scraped = collect_once(&self.target, self.clock.as_ref(), &mut self.last).await;
+        if scraped.timed.is_tracked {
+            self.ended = scraped.timed.missing_of(&self.tracked);
+            self.tracked = scraped.timed.labels.clone();
+        }
+        scraped
     }
 
     /// What came, without what is said of the collection; or why nothing did.
@@ -178,7 +189,7 @@ impl Collecting {
         for (labels, sample) in timed.labels.iter().zip(&timed.samples) {
             text.push(format!("{} {} @{}", label(labels), sample.value, sample.at.0));
         }
-        text.extend(timed.ended.iter().map(|labels| format!("{} ended", label(labels))));
+        text.extend(self.ended.iter().map(|labels| format!("{} ended", label(labels))));
         text.join("; ")
     }
 

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::http::{Request, Response};
@@ -13,14 +13,21 @@ use crate::world::{World, run};
 
 const INTERVAL_MS: i64 = 15_000;
 
-/// A world with an exporter in it, which shows one series.
+/// A world with an exporter in it, which shows two series.
 async fn world() -> (World, Environment) {
+    // The time that `y` states is that of the start.
+    let page = format!("# HELP x About x.\n# TYPE x gauge\nx 1\ny 2 {}\n", VIRTUAL_EPOCH.0);
+    world_of(&Arc::new(Mutex::new(page))).await
+}
+
+/// The same, which shows this page.
+async fn world_of(page: &Arc<Mutex<String>>) -> (World, Environment) {
+    let page = page.clone();
     let network = MemoryNetwork::default();
-    network.listen(Address::new("exporter.test", 80), |stream| {
-        Box::pin(serve_http(stream, |_: Request<_>| {
-            // The time that `y` states is that of the start.
-            let body = format!("# HELP x About x.\n# TYPE x gauge\nx 1\ny 2 {}\n", VIRTUAL_EPOCH.0);
-            let body = Full::new(body.into());
+    network.listen(Address::new("exporter.test", 80), move |stream| {
+        let page = page.clone();
+        Box::pin(serve_http(stream, move |_: Request<_>| {
+            let body = Full::new(page.lock().expect("nobody panicked").clone().into());
             Box::pin(async { Some(Response::new(body)) })
         }))
     });
@@ -149,5 +156,68 @@ fn series_that_state_their_time_end_with_their_target_where_they_are_tracked() {
         // The look-back ends it, five minutes after the time that it states.
         world.pass(240).await;
         assert!(at("free", 295).await && !at("free", 305).await);
+    });
+}
+
+/// A job whose targets have a label `env`, and whose series that state their own time are tracked.
+fn tracked(env: &str, targets: &[&str], environment: &Environment) -> Pool {
+    let mut job = Job::new("j");
+    job.interval = Duration::from_millis(INTERVAL_MS as u64);
+    job.track_timestamps = true;
+    let targets = targets.iter().map(|target| (*target).to_owned()).collect();
+    job.sources.fixed = vec![TargetGroup { targets, labels: Labels::from([("env", env)]) }];
+    Discovery::new(Arc::new(job), environment.clone(), 0).at_once()
+}
+
+#[test]
+fn tracked_series_end_when_their_target_gets_other_labels_or_comes_back_with_fewer() {
+    run(async {
+        let start = VIRTUAL_EPOCH.0;
+        let page = Arc::new(Mutex::new(format!("y 2 {start}\nz 3 {start}\n")));
+        let (world, environment) = world_of(&page).await;
+        let tell = async |env: &str, targets: &[&str]| {
+            world.handle.discovered(tracked(env, targets, &environment)).await.expect("it runs");
+        };
+        let there = async |name: &str, env: &str, second| {
+            let query = format!("{name}%7Benv=%22{env}%22%7D");
+            !seen(&world, &query, second, second).await.is_empty()
+        };
+        tell("a", &["exporter.test"]).await;
+        world.pass(60).await;
+        assert!(there("y", "a", 60).await && there("z", "a", 60).await);
+        tell("b", &["exporter.test"]).await;
+        world.pass(30).await;
+        assert!(!there("y", "a", 90).await && !there("z", "a", 90).await);
+        assert!(there("y", "b", 90).await && there("z", "b", 90).await);
+        // It goes, and is back before its end was written down.
+        tell("b", &[]).await;
+        world.pass(5).await;
+        *page.lock().expect("nobody panicked") = format!("y 2 {start}\n");
+        tell("b", &["exporter.test"]).await;
+        world.pass(25).await;
+        assert!(there("y", "b", 120).await && !there("z", "b", 120).await);
+    });
+}
+
+#[test]
+fn a_sample_too_far_ahead_is_said_to_be_and_a_marker_that_comes_late_is_nothing() {
+    run(async {
+        let ahead = |seconds: i64| VIRTUAL_EPOCH.0 + seconds * 1000;
+        let page = format!("x 1\nfar 2 {}\nsoon 3 {}\n", ahead(3600), ahead(300));
+        let page = Arc::new(Mutex::new(page));
+        let (world, environment) = world_of(&page).await;
+        let pool = tracked("a", &["exporter.test"], &environment);
+        let id = pool.targets[0].id();
+        world.handle.discovered(pool).await.expect("it runs");
+        let refused = async || {
+            let id = id.clone();
+            let refused = world.handle.read(move |engine| engine.refused(&id).copied()).await;
+            refused.expect("the engine runs").map(|refused| refused.to_string())
+        };
+        world.pass(60).await;
+        assert_eq!(refused().await.as_deref(), Some("samples not taken: 1 too far ahead"));
+        *page.lock().expect("nobody panicked") = "x 1\n".to_owned();
+        world.pass(20).await;
+        assert_eq!(refused().await, None);
     });
 }
