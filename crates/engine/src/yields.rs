@@ -94,10 +94,7 @@ impl Sent {
 
 /// What tells of the metric families of one target.
 pub struct Described {
-    /// The name of the job that discovered the target, or of its kind.
-    pub pool: String,
-    /// The labels of the target.
-    pub labels: Labels,
+    target: Arc<Target>,
     says: Says,
 }
 
@@ -107,6 +104,19 @@ enum Says {
 }
 
 impl Described {
+    /// The name of the job that discovered the target, or of its kind.
+    pub fn pool(&self) -> &str {
+        match &self.target.discovered {
+            Some(discovered) => &discovered.pool,
+            None => &self.target.job,
+        }
+    }
+
+    /// The labels of the target, made when they are asked for.
+    pub fn labels(&self) -> Labels {
+        self.target.all_labels()
+    }
+
     /// What it says, a family at a time. Takes as long as reading all that the target sent.
     pub fn metadata(&self) -> Vec<Metadata> {
         match &self.says {
@@ -117,23 +127,17 @@ impl Described {
 }
 
 impl Engine {
-    /// What tells of the metric families of each target that was read, by pool and target. A system
-    /// under care says what its kind declares.
+    /// What tells of the metric families of each target that was read, in no order. A system under
+    /// care says what its kind declares.
     pub fn described(&self) -> Vec<Described> {
         let of = |(id, target): (&String, &Arc<Target>)| {
-            let pool = match &target.discovered {
-                Some(discovered) => discovered.pool.to_string(),
-                None => target.job.clone(),
-            };
             let says = match self.yields.described.get(id) {
                 Some(list) => Says::List(list.clone()),
                 None => Says::Metadata(self.declared(target)?),
             };
-            Some(Described { pool, labels: target.all_labels(), says })
+            Some(Described { target: target.clone(), says })
         };
-        let mut described: Vec<_> = self.targets.iter().filter_map(of).collect();
-        described.sort_by(|a, b| (&a.pool, &a.labels).cmp(&(&b.pool, &b.labels)));
-        described
+        self.targets.iter().filter_map(of).collect()
     }
 
     /// What senders of samples said of metric families within the last hour, by name.

@@ -1,7 +1,7 @@
 //! `metadata` and `targets/metadata`: types, help texts and units of metric families.
 //!
-//! What tells of them is taken from the engine, and read in a thread of its own: it is as long as what
-//! the targets sent.
+//! What tells of them is taken from the engine, and read in a thread of its own, as a query is, with a
+//! place among those and a deadline: it is as long as what the targets sent.
 
 use std::collections::BTreeMap;
 
@@ -16,6 +16,7 @@ use super::answer::{Failure, Success};
 use super::json::html_safe_json;
 use super::labels::selector;
 use super::params::Params;
+use super::read_apart;
 use crate::app::App;
 
 /// What is said of each metric family, by targets and by senders of samples, each thing once.
@@ -27,10 +28,10 @@ pub(super) async fn of_metrics(
     let per_metric = number(&params, "limit_per_metric")?;
     let per_metric = per_metric.and_then(|limit| usize::try_from(limit).ok()).filter(|n| *n > 0);
     let metric = params.first("metric").to_owned();
-    let found = app.handle().read(|engine| (engine.described(), engine.sent_metadata())).await?;
-    let working = move || {
-        let (described, sent) = found;
-        let said = described.iter().flat_map(Described::metadata).chain(sent);
+    let found = app.handle().read(|engine| (engine.described(), engine.sent_metadata()));
+    let working = move |(described, sent): (_, Vec<Metadata>)| {
+        let described = in_order(described);
+        let said = described.iter().flat_map(|(_, described)| described.metadata()).chain(sent);
         let mut by_name: BTreeMap<String, Vec<Said>> = BTreeMap::new();
         for said in said.filter(|said| metric.is_empty() || said.name == metric) {
             let known = by_name.entry(said.name.clone()).or_default();
@@ -42,9 +43,9 @@ pub(super) async fn of_metrics(
         }
         let shown = by_name.into_iter().take(limit.unwrap_or(usize::MAX));
         let shown = shown.map(|(name, said)| (name, said.iter().map(Said::json).collect()));
-        Value::Object(shown.collect()).to_string()
+        answer(&Value::Object(shown.collect()))
     };
-    Ok(Success::new(in_thread(working).await?).into_response())
+    Ok(read_apart(&app, None, found, working).await?)
 }
 
 /// What each target says of its metric families.
@@ -58,15 +59,16 @@ pub(super) async fn of_targets(
         text => selector(text).map_err(|error| Failure::parameter("match_target", error))?,
     };
     let metric = params.first("metric").to_owned();
-    let described = app.handle().read(|engine| engine.described()).await?;
-    let working = move || {
+    let described = app.handle().read(|engine| engine.described());
+    let working = move |described| {
         let mut shown = Vec::new();
-        for target in described.iter().filter(|target| are_met(&matchers, &target.labels)) {
+        let targets = in_order(described).into_iter();
+        for (labels, target) in targets.filter(|(labels, _)| are_met(&matchers, labels)) {
             // As there: a target is shown whole, or not at all.
             if limit.is_some_and(|limit| shown.len() >= limit) {
                 break;
             }
-            let labels: BTreeMap<_, _> = target.labels.iter().collect();
+            let labels: BTreeMap<_, _> = labels.iter().collect();
             let said = target.metadata().into_iter();
             for said in said.filter(|said| metric.is_empty() || said.name == metric) {
                 let mut one = json!({ "target": labels });
@@ -80,9 +82,9 @@ pub(super) async fn of_targets(
                 shown.push(one);
             }
         }
-        Value::Array(shown).to_string()
+        answer(&Value::Array(shown))
     };
-    Ok(Success::new(in_thread(working).await?).into_response())
+    Ok(read_apart(&app, None, described, working).await?)
 }
 
 /// What is said of a family, whichever it is.
@@ -126,8 +128,15 @@ fn are_met(matchers: &[Matcher], labels: &Labels) -> bool {
     matchers.iter().all(|matcher| matcher.matches(labels.value(matcher.name())))
 }
 
-async fn in_thread(work: impl FnOnce() -> String + Send + 'static) -> Result<String, Failure> {
-    let done = tokio::task::spawn_blocking(work).await;
-    let done = done.map(|json| html_safe_json(&json));
-    done.map_err(|_| Failure::internal("the work broke off; the log says more"))
+/// By pool and target, each with its labels.
+fn in_order(described: Vec<Described>) -> Vec<(Labels, Described)> {
+    let labelled = described.into_iter().map(|described| (described.labels(), described));
+    let mut labelled: Vec<_> = labelled.collect();
+    labelled.sort_by(|(a, one), (b, two)| (one.pool(), a).cmp(&(two.pool(), b)));
+    labelled
+}
+
+/// A large answer is written in the thread that made it.
+fn answer(data: &Value) -> Response {
+    Success::new(html_safe_json(&data.to_string())).into_response()
 }

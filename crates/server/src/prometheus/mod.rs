@@ -186,18 +186,33 @@ pub(crate) async fn read_samples<T: Send + 'static>(
     timeout: Option<Duration>,
     work: impl FnOnce(&dyn Source, &EvalOptions) -> T + Send + 'static,
 ) -> Result<T, Unread> {
+    let stop = Stop::default();
+    let stopped = stop.0.clone();
+    read_apart(app, timeout, app.handle().snapshot(), |(snapshot, mut options)| {
+        options.stop = Some(stopped);
+        work(&snapshot, &options)
+    })
+    .await
+}
+
+/// What `work` makes, in a thread of its own, of what is `taken` from the engine once there is a place
+/// among the queries; within the time limit and, where it is shorter, `timeout`.
+async fn read_apart<V: Send + 'static, T: Send + 'static>(
+    app: &App,
+    timeout: Option<Duration>,
+    taken: impl Future<Output = Result<V, Stopped>>,
+    work: impl FnOnce(V) -> T + Send + 'static,
+) -> Result<T, Unread> {
     let api = app.prometheus();
     let limit = api.options.query_timeout;
     let timeout = timeout.map_or(limit, |timeout| timeout.min(limit));
     let deadline = Instant::now() + timeout;
     let place = timeout_at(deadline, api.queries.clone().acquire_owned()).await;
     let place = place.map_err(|_| Unread::Queued)?.map_err(|_| Unread::Broken)?;
-    let taken = timeout_at(deadline, app.handle().snapshot()).await;
-    let (snapshot, mut options) = taken.map_err(|_| Unread::Queued)?.map_err(Unread::Stopped)?;
-    let stop = Stop::default();
-    options.stop = Some(stop.0.clone());
+    let taken = timeout_at(deadline, taken).await;
+    let taken = taken.map_err(|_| Unread::Queued)?.map_err(Unread::Stopped)?;
     let working = tokio::task::spawn_blocking(move || {
-        let result = work(&snapshot, &options);
+        let result = work(taken);
         drop(place);
         result
     });
@@ -218,14 +233,18 @@ async fn look(
     let work = |source: &dyn Source, options: &EvalOptions| {
         work(source, options).map(IntoResponse::into_response)
     };
-    read_samples(app, timeout, work).await.unwrap_or_else(|unread| {
-        Err(match unread {
+    read_samples(app, timeout, work).await?
+}
+
+impl From<Unread> for Failure {
+    fn from(unread: Unread) -> Self {
+        match unread {
             Unread::Queued => Failure::timeout("query timed out in query queue"),
             Unread::Working => Failure::timeout("query timed out in expression evaluation"),
             Unread::Broken => Failure::internal("the evaluation broke off; the log says more"),
             Unread::Stopped(stopped) => Failure::internal(stopped.to_string()),
-        })
-    })
+        }
+    }
 }
 
 /// A moment as Go prints it: without zeros at the end of the fraction.

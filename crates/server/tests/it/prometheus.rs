@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use expect_test::{Expect, expect};
@@ -587,6 +587,35 @@ fn a_query_over_time_is_stopped_and_frees_its_place() {
         // There is one place only, and both have left it.
         let answer = client.get("/api/v1/query?query=1&time=0").await;
         assert_eq!(answer.status, 200);
+        // What tells of metrics waits for the place, too.
+        for path in ["metadata", "targets/metadata"] {
+            let answered = Mutex::new(Vec::new());
+            let ask = async |path: &str| {
+                let answer = client.get(path).await;
+                answered.lock().expect("nobody panicked").push(answer.status.as_u16());
+            };
+            let (slow, path) = (format!("{slow}&timeout=0.01"), format!("/api/v1/{path}"));
+            tokio::join!(ask(&slow), ask(&path));
+            assert_eq!(*answered.lock().expect("nobody panicked"), [503, 200], "{path}");
+        }
+    });
+}
+
+#[test]
+fn what_tells_of_metrics_has_a_deadline() {
+    run(async {
+        let world = World::new().await;
+        let query_timeout = Duration::ZERO;
+        let prometheus = PrometheusOptions { query_timeout, ..PrometheusOptions::default() };
+        let options = ServerOptions { prometheus, ..ServerOptions::new(Secret::new(TOKEN)) };
+        let address = Address::parse(HOST).expect("an address");
+        let client =
+            Client::of(router(world.handle.clone(), world.clock.clone(), &address, options));
+        for path in ["metadata", "targets/metadata"] {
+            let answer = client.get(&format!("/api/v1/{path}")).await;
+            assert_eq!(answer.status, 503, "{}", answer.text);
+            assert!(answer.text.contains("query timed out in query queue"), "{}", answer.text);
+        }
     });
 }
 
