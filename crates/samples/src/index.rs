@@ -7,7 +7,7 @@
 //! - Symbols are counted by the dictionary entries that use them; an entry that no row uses goes
 //!   when its dictionary is made anew, which happens before half of it is unused.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
@@ -132,53 +132,52 @@ impl FamilyIndex {
         row
     }
 
-    /// Fills a family that has no rows. `first` is the generation of the first. `None` where two
-    /// have one label set, or the columns are none of label sets.
-    pub fn restore(
-        &mut self,
-        family: &mut FamilyRows,
+    /// The index of a family with these rows, and their labels. `first` is the generation of the
+    /// first. `None` where two have one label set, or the columns are none of label sets.
+    pub fn restored(
         count: usize,
         columns: &[LabelColumn],
         first: u32,
         shared: &mut Shared,
         texts: &mut Texts,
-    ) -> Option<()> {
+    ) -> Option<(Self, Vec<Column>)> {
+        // All is looked at before anything is taken.
         let mut hashes = vec![0u64; count];
-        let mut restored: Vec<Column> = Vec::with_capacity(columns.len());
+        let mut names = HashSet::new();
         for LabelColumn { name, values, codes } in columns {
-            let is_new = restored.iter().all(|column| column.name != *name);
-            if !is_new || *name == METRIC_NAME || values.contains(&"") {
-                return None;
-            }
-            let symbols = values.iter().map(|value| shared.symbols.take(value, texts));
-            let symbols: Vec<_> = [Symbol::EMPTY].into_iter().chain(symbols).collect();
-            let by_symbol: HashMap<_, _> = symbols.iter().copied().zip(0..).skip(1).collect();
-            if by_symbol.len() != values.len() {
+            let distinct: HashSet<_> = values.iter().collect();
+            let is_label = *name != METRIC_NAME && names.insert(*name);
+            if !is_label || distinct.len() != values.len() || distinct.contains(&"") {
                 return None;
             }
             let pairs = values.iter().map(|value| shared.hasher.hash_one((*name, *value)));
             let pairs: Vec<_> = [0].into_iter().chain(pairs).collect();
-            let codes = codes.get(..count)?.to_vec();
-            for (hash, code) in hashes.iter_mut().zip(&codes) {
+            for (hash, code) in hashes.iter_mut().zip(codes.get(..count)?) {
                 *hash = hash.wrapping_add(*pairs.get(*code as usize)?);
             }
-            self.codes.push(by_symbol);
-            restored.push(Column { name: (*name).to_owned(), values: symbols, codes });
         }
         let is_one = |a: u32, b: u32| {
-            restored.iter().all(|column| column.codes[a as usize] == column.codes[b as usize])
+            columns.iter().all(|column| column.codes[a as usize] == column.codes[b as usize])
         };
-        self.rows.reserve(count, |row| hashes[*row as usize]);
-        for (row, hash) in (0..).zip(&hashes) {
-            match self.rows.entry(*hash, |other| is_one(row, *other), |row| hashes[*row as usize]) {
+        let mut index = Self::default();
+        let hash = |row: &u32| hashes[*row as usize];
+        index.rows.reserve(count, hash);
+        for row in 0..count as u32 {
+            match index.rows.entry(hash(&row), |other| is_one(row, *other), hash) {
                 Entry::Occupied(_) => return None,
                 Entry::Vacant(entry) => entry.insert(row),
             };
             let generation = first.wrapping_add(row);
-            self.states.push(RowState { generation, ..RowState::default() });
+            index.states.push(RowState { generation, ..RowState::default() });
         }
-        family.restore(restored, count, &shared.empty);
-        Some(())
+        let restored = columns.iter().map(|LabelColumn { name, values, codes }| {
+            let symbols = values.iter().map(|value| shared.symbols.take(value, texts));
+            let values: Vec<_> = [Symbol::EMPTY].into_iter().chain(symbols).collect();
+            index.codes.push(values.iter().copied().zip(0..).skip(1).collect());
+            Column { name: (*name).to_owned(), values, codes: codes[..count].to_vec() }
+        });
+        let restored = restored.collect();
+        Some((index, restored))
     }
 
     /// Frees a row.

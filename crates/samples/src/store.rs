@@ -99,17 +99,13 @@ impl Store {
         let bytes = 16 + columns.len() * 4 + ROW_INDEX_BYTES + chunk;
         let room = bytes_max.map(|most| most.saturating_sub(self.bytes()) / bytes);
         let fitting = room.map_or(count, |room| room.min(count));
-        let family = self.add_family(name);
-        let rows = Arc::make_mut(&mut self.data.families[family as usize]);
         let first = self.generation.wrapping_add(1);
-        self.families[family as usize].restore(
-            rows,
-            fitting,
-            columns,
-            first,
-            &mut self.shared,
-            &mut self.data.texts,
-        )?;
+        let (shared, texts) = (&mut self.shared, &mut self.data.texts);
+        let (index, columns) = FamilyIndex::restored(fitting, columns, first, shared, texts)?;
+        let family = self.add_family(name);
+        self.families[family as usize] = index;
+        let rows = Arc::make_mut(&mut self.data.families[family as usize]);
+        rows.restore(columns, fitting, &self.shared.empty);
         self.generation = self.generation.wrapping_add(fitting as u32);
         self.made += fitting as u64;
         self.row_bytes += bytes * fitting;

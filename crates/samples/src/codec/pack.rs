@@ -205,9 +205,16 @@ pub(crate) fn unpack(
     unpack_values(reader, &mut to.numbers, &mut to.values[..count])
 }
 
-/// Passes over the pack that `reader` stands at, and gives how many samples it has.
+/// Passes over the pack that `reader` stands at, and gives how many samples it has. `None` where it
+/// is none that [`Stream::pack`] writes for times that ascend.
 pub(crate) fn pass(reader: &mut Reader, stream: &mut Stream, room: &mut Unpacked) -> Option<usize> {
-    let (count, _) = read_times(reader, stream, &mut room.numbers, &mut room.times)?;
+    let before = *stream;
+    let (count, times) = read_times(reader, stream, &mut room.numbers, &mut room.times)?;
+    let first = times.at(0);
+    let goes_on = before.last_at < first || before == Stream::new(first);
+    if !goes_on || !times.ascend(count) {
+        return None;
+    }
     pass_values(reader, count)?;
     Some(count)
 }
@@ -285,6 +292,17 @@ impl Times<'_> {
         }
     }
 
+    fn ascend(&self, count: usize) -> bool {
+        match self {
+            Times::Even { first, step } => {
+                let all = step.checked_mul(count as u64 - 1);
+                let last = all.and_then(|all| first.checked_add_unsigned(all));
+                last.is_some() && (count == 1 || *step > 0)
+            }
+            Times::Uneven(times) => times.is_sorted_by(|a, b| a < b),
+        }
+    }
+
     /// How many are not after a moment, which is before the last of them.
     fn up_to(&self, moment: i64) -> usize {
         match self {
@@ -340,6 +358,9 @@ fn read_times<'a>(
 
 fn pass_values(reader: &mut Reader, count: usize) -> Option<()> {
     let (head, width) = (reader.byte()?, reader.byte()?);
+    if width > 64 || usize::from(head >> 4) >= SCALES.len() {
+        return None;
+    }
     let packed = match head & 0xf {
         LEVEL => {
             reader.varint()?;
@@ -351,7 +372,10 @@ fn pass_values(reader: &mut Reader, count: usize) -> Option<()> {
             count - 1
         }
         XOR => {
-            reader.take(9)?;
+            reader.word()?;
+            if reader.byte()? >= 64 {
+                return None;
+            }
             count - 1
         }
         _ => return None,

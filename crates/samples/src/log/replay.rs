@@ -179,8 +179,8 @@ impl<'a> Reading<'a> {
                     self.layouts.push((target, ids));
                 }
             }
-            kind::SAMPLES => self.samples(reader)?,
-            kind::POINTS => self.points(reader)?,
+            kind::SAMPLES if !self.is_checkpoint => self.samples(reader)?,
+            kind::POINTS if !self.is_checkpoint => self.points(reader)?,
             kind::HISTOGRAM => {
                 let (id, at) = (self.id(reader)?, self.at(reader)?);
                 let histogram = Arc::new(read_histogram(reader)?);
@@ -193,7 +193,7 @@ impl<'a> Reading<'a> {
                     self.replayed.rejected += commit.rejected.total() as u64;
                 }
             }
-            kind::RETIRED => {
+            kind::RETIRED if !self.is_checkpoint => {
                 let target = TargetId::from(reader.text()?);
                 let at = self.at(reader)?;
                 self.window.retire_target(&target, at);

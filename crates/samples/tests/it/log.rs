@@ -334,14 +334,61 @@ fn strange_file(numbers: &mut Numbers) -> Vec<u8> {
                 _ => numbers.below(6) as u8,
             })
             .collect();
-        let start = out.len();
-        out.extend((payload.len() as u32).to_le_bytes());
-        out.push(kind);
-        out.extend(crc32fast::hash(&out[start..]).to_le_bytes());
-        out.extend(&payload);
-        out.extend(crc32fast::hash(&[&[kind], payload.as_slice()].concat()).to_le_bytes());
+        put_record(&mut out, kind, &payload);
     }
     out
+}
+
+/// Appends a record with its checksums, whatever it says.
+fn put_record(out: &mut Vec<u8>, kind: u8, payload: &[u8]) {
+    let start = out.len();
+    out.extend((payload.len() as u32).to_le_bytes());
+    out.push(kind);
+    out.extend(crc32fast::hash(&out[start..]).to_le_bytes());
+    out.extend(payload);
+    out.extend(crc32fast::hash(&[&[kind], payload].concat()).to_le_bytes());
+}
+
+/// A record's kind, and what it says.
+type Record<'a> = (u8, &'a [u8]);
+
+#[test]
+fn a_checkpoint_that_says_what_cannot_be_leaves_nothing_half_made() {
+    const FAMILY: u8 = 11;
+    const POINTS: u8 = 5;
+    const BLOCKS: u8 = 9;
+    // A name, how many series; how many columns; of each its name, its values, a code per series.
+    let family = |codes: &[u8], values: &[u8]| {
+        [&[1, b'm', codes.len() as u8, 1, 1, b'a'], values, codes].concat()
+    };
+    let one = family(&[1], &[1, 1, b'x']);
+    // The first series, one of them; no sealed block, a growing one from 0 on, no tail.
+    let pack = [&[0x40, 0, 1, 0, 99, 0][..], &[0; 13], &[0, 0, 0, 0]].concat();
+    let wide = [&[0, 1, 0, 0, pack.len() as u8], &pack[..], &[0, 0]].concat();
+    let cases: &[(&str, &[Record])] = &[
+        ("two series of one label set", &[(FAMILY, &family(&[1, 1], &[1, 1, b'x']))]),
+        ("a value twice", &[(FAMILY, &family(&[1, 2], &[2, 1, b'x', 1, b'x']))]),
+        ("an empty value", &[(FAMILY, &family(&[1, 0], &[1, 0]))]),
+        ("a code without value", &[(FAMILY, &family(&[1, 2], &[1, 1, b'x']))]),
+        ("a family twice", &[(FAMILY, &one), (FAMILY, &one)]),
+        ("commits", &[(FAMILY, &one), (POINTS, &[1, 0, 2, 2])]),
+        // Its first pack has a width beyond a word, the last is whole.
+        ("a width", &[(FAMILY, &one), (BLOCKS, &wide)]),
+        // Times that stand still.
+        ("no step", &[(FAMILY, &one), (BLOCKS, &[0, 1, 0, 0, 6, 0x41, 0, 0, 0, 0, 0, 0, 0])]),
+    ];
+    for (what, records) in cases {
+        let dir = TempDir::new().expect("a directory");
+        let mut file = b"PMSAMPLE".to_vec();
+        records.iter().for_each(|(kind, payload)| put_record(&mut file, *kind, payload));
+        fs::write(dir.path().join("00000001.checkpoint"), file).expect("writes");
+        let (mut window, replayed) = open(dir.path());
+        assert_eq!(replayed.damaged.len(), 1, "{what}: {replayed:?}");
+        assert_eq!(replayed.damaged[0].reason, "a record says what cannot be", "{what}");
+        let series = ["x", "y"].map(|value| Series::new("m", [("a", value), ("b", "z")], 1.0));
+        let commit = window.commit_target(&"t".into(), at(1), &series);
+        assert_eq!((commit.accepted, contents(&window).len()), (2, 2), "{what}");
+    }
 }
 
 #[test]
