@@ -46,6 +46,8 @@ pub struct Setup {
     pub redactor: Redactor,
     /// What is collected.
     pub targets: Vec<Arc<Target>>,
+    /// The jobs whose targets come and go: of each, [`Handle::discovered`] tells sooner or later.
+    pub jobs: Vec<Arc<str>>,
     /// The systems under care.
     pub systems: Systems,
     /// The groups of rules.
@@ -97,6 +99,8 @@ pub struct Engine {
     pub(crate) loops: BTreeMap<String, AbortHandle>,
     /// What the discovery of each job said last.
     pub(crate) pools: BTreeMap<Arc<str>, Pool>,
+    /// The jobs of which a discovery tells.
+    pub(crate) jobs: Vec<Arc<str>>,
     /// Targets that have not been collected since the start. Until then the window cannot speak.
     pub(crate) awaited: BTreeSet<String>,
     /// Since when the series of targets that went away have ended, to be written down soon.
@@ -105,6 +109,8 @@ pub struct Engine {
     pub(crate) yields: Yields,
     /// When the newest collection of each target that has ended began.
     pub(crate) read_at: BTreeMap<String, TimeMs>,
+    /// The same of each target whose newest collection succeeded.
+    pub(crate) answered: BTreeMap<String, TimeMs>,
     pub(crate) window: Window,
     pub(crate) ingest: IngestVitals,
     pub(crate) alerts: Alerts,
@@ -113,6 +119,8 @@ pub struct Engine {
     pub(crate) freezes: Vec<Freeze>,
     pub(crate) versions: Vec<(String, String)>,
     pub(crate) incidents: Incidents,
+    /// Whether any rule was evaluated since the start.
+    has_looked: bool,
     /// Incidents that a worker is busy for, and the round that it works for.
     pub(crate) busy: BTreeMap<IncidentId, u32>,
     /// Incidents whose action was intended in this turn, to be sent once the journal has it.
@@ -206,9 +214,11 @@ impl Engine {
             targets: setup.targets.into_iter().map(|target| (target.id(), target)).collect(),
             loops: BTreeMap::new(),
             pools: BTreeMap::new(),
+            jobs: setup.jobs,
             ending: BTreeMap::new(),
             yields: Yields::default(),
             read_at: BTreeMap::new(),
+            answered: BTreeMap::new(),
             window,
             ingest: IngestVitals::default(),
             alerts,
@@ -217,6 +227,7 @@ impl Engine {
             freezes: setup.freezes,
             versions: setup.versions,
             incidents,
+            has_looked: false,
             busy: BTreeMap::new(),
             launch: HashSet::new(),
             refreshed: BTreeMap::new(),
@@ -297,7 +308,10 @@ impl Engine {
                     self.batch.groups.extend(self.alerts.waits(now));
                 }
             }
-            Some(Input::Discovered(pool)) => self.take_pool(pool, now),
+            Some(Input::Discovered(pool)) => {
+                self.take_pool(pool, now);
+                self.losses_due = true;
+            }
             Some(Input::Alertmanagers(set, found)) => self.take_alertmanagers(set, found),
             Some(Input::Ended(target, at)) => self.end(&target, at, now),
             Some(Input::Described(metadata)) => self.yields.describe(metadata, now),
@@ -353,7 +367,9 @@ impl Engine {
             self.alert_fired(fired, now);
         }
         if !round.names.is_empty() {
-            self.signals(now, |alert| round.names.contains(alert));
+            // Rules come and go with a reload, which tells all; the first round is such a moment, too.
+            let all = !std::mem::replace(&mut self.has_looked, true);
+            self.signals(now, |rule| all || round.names.contains(rule));
             self.losses_due |= !self.failures.is_empty();
         }
     }
@@ -395,14 +411,11 @@ impl Engine {
         id
     }
 
-    /// Tells the open incidents of some rules what their alerts do, and those of which there is no
-    /// rule any more.
+    /// Tells the open incidents of some rules what their alerts do.
     fn signals(&mut self, now: TimeMs, of: impl Fn(&str) -> bool) {
-        let ours = |i: &&Incident| {
-            let rule = &i.opened.alert;
-            i.opened.is_of_rule() && (of(rule) || !self.alerts.has_rule(rule))
-        };
-        let open: Vec<_> = self.incidents.open().filter(ours).map(|i| i.id).collect();
+        let by_rule = self.incidents.by_rule().iter();
+        let open: BTreeSet<_> =
+            by_rule.filter(|(rule, _)| of(rule)).flat_map(|(_, ids)| ids).copied().collect();
         for id in open {
             let incident = &self.incidents[&id];
             let input = if let Some(alert) = self.active_of(incident) {

@@ -2,14 +2,15 @@
 //!
 //! # Invariants
 //!
-//! - `open` and `by_labels` have exactly the open ones of `all`: whatever changes an incident goes
-//!   through [`Incidents::change`].
+//! - `open`, `by_labels` and `by_rule` have exactly the open ones of `all`: whatever changes an
+//!   incident goes through [`Incidents::change`].
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::Hash;
 use std::ops::Index;
 
-use paramedic_incident::Incident;
-use paramedic_model::{IncidentId, Labels};
+use paramedic_incident::{Ending, Event, Incident};
+use paramedic_model::{IncidentId, Labels, TimeMs};
 
 #[derive(Default)]
 pub(crate) struct Incidents {
@@ -17,6 +18,11 @@ pub(crate) struct Incidents {
     /// The open ones, with the labels of their alerts.
     open: BTreeMap<IncidentId, Labels>,
     by_labels: HashMap<Labels, BTreeSet<IncidentId>>,
+    /// Those of our own rules, by the names of these.
+    by_rule: HashMap<String, BTreeSet<IncidentId>>,
+    /// When a person closed the last incident of the loss of a target, unless the target is known to
+    /// have answered since.
+    dismissed: HashMap<String, TimeMs>,
 }
 
 impl Incidents {
@@ -42,6 +48,24 @@ impl Incidents {
     /// Those that are open for an alert with these labels.
     pub fn open_for(&self, labels: &Labels) -> impl Iterator<Item = &Incident> {
         self.by_labels.get(labels).into_iter().flatten().map(|id| &self.all[id])
+    }
+
+    /// Those that are open for alerts of our own rules, by the names of these.
+    pub fn by_rule(&self) -> &HashMap<String, BTreeSet<IncidentId>> {
+        &self.by_rule
+    }
+
+    /// When a person closed the last incident of the loss of this target, unless it is known to have
+    /// answered since.
+    pub fn dismissed_at(&self, target: &str) -> Option<TimeMs> {
+        self.dismissed.get(target).copied()
+    }
+
+    /// Notes that a target answered: its next loss is another one.
+    pub fn answers(&mut self, target: &str, at: TimeMs) {
+        if self.dismissed_at(target).is_some_and(|closed_at| closed_at < at) {
+            self.dismissed.remove(target);
+        }
     }
 
     /// The labels of the alert of an open incident.
@@ -73,18 +97,35 @@ impl Incidents {
             (true, false) => {
                 let labels: Labels = incident.opened.labels.iter().collect();
                 self.by_labels.entry(labels.clone()).or_default().insert(id);
+                if incident.opened.is_of_rule() {
+                    self.by_rule.entry(incident.opened.alert.clone()).or_default().insert(id);
+                }
                 self.open.insert(id, labels);
             }
             (false, true) => {
                 let Some(labels) = self.open.remove(&id) else { return };
-                if let Some(ids) = self.by_labels.get_mut(&labels) {
-                    ids.remove(&id);
-                    if ids.is_empty() {
-                        self.by_labels.remove(&labels);
+                take(&mut self.by_labels, &labels, id);
+                take(&mut self.by_rule, &incident.opened.alert, id);
+                if let Some(lost) = &incident.opened.lost {
+                    let mut events = incident.events.iter().rev();
+                    let closed = events.find(|(_, event)| matches!(event, Event::Closed { .. }));
+                    match closed.filter(|_| incident.ending == Some(Ending::ByPerson)) {
+                        Some((at, _)) => _ = self.dismissed.insert(lost.target.clone(), *at),
+                        None => _ = self.dismissed.remove(&lost.target),
                     }
                 }
             }
             (true, true) | (false, false) => {}
+        }
+    }
+}
+
+/// Takes an incident from those of a key, which goes with its last one.
+fn take<K: Eq + Hash>(from: &mut HashMap<K, BTreeSet<IncidentId>>, key: &K, id: IncidentId) {
+    if let Some(ids) = from.get_mut(key) {
+        ids.remove(&id);
+        if ids.is_empty() {
+            from.remove(key);
         }
     }
 }

@@ -14,11 +14,16 @@
 //! # Invariants
 //!
 //! - Nothing is opened before every target was collected once: until then rules wait too.
-//! - After a restart a loss stays open until its target has answered this process.
+//! - After a restart a loss stays open until its target has answered this process, or every job has
+//!   told of its targets and it is none of them.
+//! - Only what was read from a target since it last came, and since it last failed, is an answer.
+//!
+//! A thousand targets that fail at once are a thousand turns per interval, so what a turn does here is
+//! linear in the targets that fail, the alerts that are active and the incidents that are open.
 //!
 //! Not here: what Alertmanagers hear of a loss (`notify`).
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use paramedic_incident::{
@@ -27,11 +32,10 @@ use paramedic_incident::{
 };
 use paramedic_model::{IncidentId, Labels, METRIC_NAME, TimeMs, is_stale};
 use paramedic_promql::Source;
-use paramedic_scrape::Target;
 
 use crate::Engine;
 use crate::signal::row_of;
-use crate::standing::{Readers, Standing, TargetSeries};
+use crate::standing::{Brought, Readers, Standing, TargetSeries};
 
 /// How long a loss waits for rules that could watch it and are not evaluated.
 const LISTEN_MAX: Duration = Duration::from_secs(300);
@@ -49,6 +53,8 @@ const RULES_TOLD_MAX: usize = 8;
 pub(crate) struct Failing {
     /// Since when, and why the newest one did.
     pub why: (TimeMs, String),
+    /// The labels of its series.
+    labels: Labels,
     /// When it last answered, where the samples still say it.
     seen_at: Option<TimeMs>,
     /// When this process first saw it fail.
@@ -57,66 +63,93 @@ pub(crate) struct Failing {
     in_a_row: u32,
     /// When the last of these began.
     counted_at: TimeMs,
+    /// Whether nobody waits any more for rules that could watch it.
+    is_overdue: bool,
     /// Which rules stand on it, once that is asked for.
     standing: Option<Standing>,
 }
 
-/// What the incidents say of losses, by target.
+impl Failing {
+    /// As of its first collection that failed, which began at `at`.
+    fn new(why: (TimeMs, String), labels: Labels, seen_at: Option<TimeMs>, at: TimeMs) -> Self {
+        let (first_at, counted_at, in_a_row) = (at, at, 1);
+        let (is_overdue, standing) = (false, None);
+        Self { why, labels, seen_at, first_at, in_a_row, counted_at, is_overdue, standing }
+    }
+
+    /// How many alert rules read series that ended with it.
+    fn rule_count(&self) -> usize {
+        self.standing.as_ref().map_or(0, |standing| standing.blind.len())
+    }
+
+    /// Takes the next collection that failed. Returns whether it changes what the incident of the loss
+    /// depends on, which most of them do not.
+    fn fails_again(&mut self, at: TimeMs, interval: Duration, reason: String) -> bool {
+        let state = |one: &Self| (one.in_a_row >= FAILURES_MIN, one.is_overdue);
+        let before = state(self);
+        // A target that is read anew out of turn may fail many times in a moment; but one that is late
+        // once is not late again, and its next collection begins a little early.
+        if at >= self.counted_at + interval * 3 / 4 {
+            (self.in_a_row, self.counted_at) = (self.in_a_row + 1, at);
+        }
+        self.is_overdue = at >= self.first_at + LISTEN_MAX;
+        let is_other = self.why.1 != reason;
+        self.why.1 = reason;
+        is_other || state(self) != before
+    }
+}
+
+/// What the open incidents say of losses, by target.
 #[derive(Default)]
 struct Known {
     /// The open incidents that are blind because of it.
     blind: Vec<IncidentId>,
     /// The open incident of its loss.
     open: Option<IncidentId>,
-    /// When a person closed the last one.
-    dismissed_at: Option<TimeMs>,
+}
+
+impl Known {
+    fn is_told(&self) -> bool {
+        self.open.is_some() || !self.blind.is_empty()
+    }
 }
 
 /// A target that fails and matters.
 struct Missed<'a> {
     id: &'a String,
-    labels: Labels,
     failing: &'a Failing,
     read_at: TimeMs,
 }
 
-impl Missed<'_> {
-    fn key(&self) -> (&str, &str) {
-        (self.labels.value("job"), self.labels.value("instance"))
+impl<'a> Missed<'a> {
+    fn instance(&self) -> &'a str {
+        self.failing.labels.value("instance")
     }
 
-    fn series<'a>(&'a self, source: &'a dyn Source) -> TargetSeries<'a> {
-        let seen_at = self.failing.seen_at.unwrap_or(TimeMs(i64::MIN));
-        TargetSeries { source, labels: &self.labels, seen_at, read_at: self.read_at }
+    fn key(&self) -> (&'a str, &'a str) {
+        (self.failing.labels.value("job"), self.instance())
     }
 }
 
 impl Engine {
     /// Notes that a collection of a target failed.
     pub(crate) fn fails(&mut self, target: &str, at: TimeMs, reason: String) {
-        self.losses_due = true;
-        let interval = self.targets.get(target).map_or(Duration::ZERO, |target| target.interval);
+        let Some(known) = self.targets.get(target) else { return };
+        self.answered.remove(target);
+        let (labels, interval) = (known.all_labels(), known.interval);
         if let Some(failing) = self.failures.get_mut(target) {
-            // A target that is read anew out of turn may fail many times in a moment; but one that is
-            // late once is not late again, and its next collection begins a little early.
-            if at >= failing.counted_at + interval * 3 / 4 {
-                (failing.in_a_row, failing.counted_at) = (failing.in_a_row + 1, at);
-            }
             if failing.why.1 != reason {
                 tracing::warn!(target, "could not look: {reason}");
-                failing.why.1 = reason;
             }
+            failing.labels = labels;
+            self.losses_due |= failing.fails_again(at, interval, reason);
             return;
         }
         tracing::warn!(target, "could not look: {reason}");
-        let (seen_at, since) = match self.targets.get(target) {
-            Some(known) => last_seen(&self.window, &labels_of(known), at),
-            None => (None, at),
-        };
-        let why = (since, reason);
-        let (first_at, counted_at, in_a_row) = (at, at, 1);
-        let failing = Failing { why, seen_at, first_at, in_a_row, counted_at, standing: None };
+        let (seen_at, since) = last_seen(&self.window, &labels, at);
+        let failing = Failing::new((since, reason), labels, seen_at, at);
         self.failures.insert(target.to_owned(), failing);
+        self.losses_due = true;
     }
 
     /// Notes that a collection of a target succeeded; `is_first` since the start.
@@ -125,36 +158,45 @@ impl Engine {
         if failed {
             tracing::info!(target, "can be looked at again");
         }
-        self.losses_due |= failed || is_first;
+        let Some(at) = self.read_at.get(target).copied() else { return };
+        self.incidents.answers(target, at);
+        let did_not = self.answered.insert(target.to_owned(), at).is_none();
+        self.losses_due |= did_not || is_first;
     }
 
     /// Opens, moves and closes the incidents of losses, where anything changed that they depend on.
     pub(crate) fn losses(&mut self, now: TimeMs) {
-        if !self.losses_due || !self.awaited.is_empty() {
+        if !self.losses_due {
+            return;
+        }
+        // What answered before it was taken away has not answered since it came back.
+        self.gone.keys().for_each(|id| _ = self.answered.remove(id));
+        if !self.awaited.is_empty() {
             return;
         }
         self.losses_due = false;
         let mut known: BTreeMap<String, Known> = BTreeMap::new();
-        for incident in self.incidents.values() {
-            if let Some(target) = incident.blind_on.as_ref().filter(|_| incident.is_open()) {
+        for incident in self.incidents.open() {
+            if let Some(target) = &incident.blind_on {
                 known.entry(target.clone()).or_default().blind.push(incident.id);
             }
             if let Some(Lost { target, .. }) = &incident.opened.lost {
-                let of_target = known.entry(target.clone()).or_default();
-                of_target.open = incident.is_open().then_some(incident.id);
-                let dismissed = incident.ending == Some(Ending::ByPerson);
-                of_target.dismissed_at =
-                    incident.events.last().filter(|_| dismissed).map(|(at, _)| *at);
+                known.entry(target.clone()).or_default().open = Some(incident.id);
             }
         }
+        self.miss_what_went_unseen(&known, now);
+        let is_told = |id: &String| known.get(id).is_some_and(Known::is_told);
+        self.gone.retain(|id, at| now.since(*at) < GONE_KEPT || is_told(id));
         for target in self.failures.keys() {
             known.entry(target.clone()).or_default();
         }
         self.ask_who_stands();
-        self.gone.retain(|id, at| now.since(*at) < GONE_KEPT || known.contains_key(id));
         let watchers = self.watchers(&known);
         for (target, known) in known {
-            let watcher = watchers.get(&target).copied().unwrap_or_default();
+            let watcher = match self.failures.contains_key(&target) {
+                true => watchers.get(&target).copied().unwrap_or_default(),
+                false => self.watcher_before(&known),
+            };
             let sighting = self.sighting(&target, &known, watcher, now);
             let mut lead = sighting.leads();
             match sighting.step(&target) {
@@ -178,7 +220,8 @@ impl Engine {
             let stands = |id: &IncidentId| {
                 self.incidents.get(id).is_some_and(|incident| incident.under == Some(lead))
             };
-            let others: Vec<_> = known.blind.into_iter().filter(|id| !stands(id)).collect();
+            let others = known.blind.into_iter().filter(|id| *id != lead && !stands(id));
+            let others: Vec<_> = others.collect();
             for id in others {
                 let input = IncidentInput::Join { lead, target: target.clone() };
                 let _ = self.feed(id, input, now);
@@ -200,10 +243,9 @@ impl Engine {
             }
             asked += 1;
             let readers = self.readers.get_or_insert_with(|| Readers::new(self.alerts.groups()));
-            let target = self.targets.get(id).zip(self.read_at.get(id).copied());
-            failing.standing = Some(match (target, failing.seen_at) {
-                (Some((target, read_at)), Some(seen_at)) => {
-                    let (source, labels) = (&self.window, &labels_of(target));
+            failing.standing = Some(match (self.read_at.get(id), failing.seen_at) {
+                (Some(read_at), Some(seen_at)) => {
+                    let (source, labels, read_at) = (&self.window, &failing.labels, *read_at);
                     TargetSeries { source, labels, seen_at, read_at }.standing(readers)
                 }
                 // It never answered, as far as is known: nothing ended with it.
@@ -223,46 +265,47 @@ impl Engine {
     fn watchers(&self, known: &BTreeMap<String, Known>) -> BTreeMap<String, Watcher> {
         let mut missed = Vec::new();
         for (id, failing) in &self.failures {
-            let stands = failing.standing.as_ref().is_some_and(|rules| !rules.blind.is_empty());
-            let told = known.get(id).is_some_and(|of| of.open.is_some() || !of.blind.is_empty());
-            let target = self.targets.get(id).zip(self.read_at.get(id));
-            if let Some((target, read_at)) = target.filter(|_| stands || told) {
-                missed.push(Missed { id, labels: labels_of(target), failing, read_at: *read_at });
+            let matters = failing.rule_count() > 0 || known.get(id).is_some_and(Known::is_told);
+            if let Some(read_at) = self.read_at.get(id).copied().filter(|_| matters) {
+                missed.push(Missed { id, failing, read_at });
             }
         }
-        let by_labels: HashMap<_, _> = missed.iter().map(|one| (one.key(), one)).collect();
         let mut watchers: BTreeMap<String, Watcher> = BTreeMap::new();
         let oldest = missed.iter().map(|one| one.failing.why.0).min();
         let Some(oldest) = oldest else { return watchers };
+        let by_labels: HashMap<_, _> = missed.iter().map(|one| (one.key(), one)).collect();
+        let instances: HashSet<_> = missed.iter().map(Missed::instance).collect();
+        let mut by_absent: HashMap<&str, Vec<&Missed<'_>>> = HashMap::new();
+        for one in &missed {
+            for rule in one.failing.standing.iter().flat_map(|standing| &standing.absent) {
+                by_absent.entry(rule).or_default().push(one);
+            }
+        }
+        let mut brought = Brought::new(&self.window);
         let states = self.alerts.groups().iter().flat_map(|group| group.rules());
         for (state, alert) in states.flat_map(|s| s.alerts().map(move |alert| (s, alert))) {
             let Some(since) = alert.state.active_at().filter(|_| alert.state.is_active()) else {
                 continue;
             };
             let own = alert.labels.get("instance").filter(|own| !own.is_empty());
-            if since < oldest && !missed.iter().any(|one| own == one.labels.get("instance")) {
+            if since < oldest && !own.is_some_and(|own| instances.contains(own)) {
                 continue;
             }
-            let is_about = |one: &Missed<'_>| {
-                since >= one.failing.why.0
-                    || own.is_some_and(|own| one.labels.value("instance") == own)
-            };
+            let is_about =
+                |one: &Missed<'_>| since >= one.failing.why.0 || own == Some(one.instance());
             let mut watched = BTreeSet::new();
             for origin in &alert.origins {
                 let one = by_labels.get(&(origin.value("job"), origin.value("instance")));
                 if let Some(one) = one.filter(|one| is_about(one))
-                    && one.series(&self.window).brought(origin)
+                    && brought.has(origin, one.read_at)
                 {
                     watched.insert(one.id);
                 }
             }
             // What fires on an absence comes from no series.
             if alert.origins.is_empty() {
-                let name = state.rule().name();
-                watched.extend(missed.iter().filter_map(|one| {
-                    let absent = &one.failing.standing.as_ref()?.absent;
-                    (since >= one.failing.why.0 && absent.contains(name)).then_some(one.id)
-                }));
+                let asked = by_absent.get(state.rule().name()).into_iter().flatten();
+                watched.extend(asked.filter(|one| since >= one.failing.why.0).map(|one| one.id));
             }
             for id in watched {
                 let watcher = self.watcher(&alert.labels);
@@ -285,23 +328,53 @@ impl Engine {
         }
     }
 
+    /// Who watched a target before discovery took it away: the alert leads for as long as its incident
+    /// is open, although nobody can look any more whether it fires.
+    fn watcher_before(&self, known: &Known) -> Watcher {
+        let blind = known.blind.iter().filter_map(|id| self.incidents.get(id));
+        let leads = blind.filter_map(|one| self.incidents.get(&one.under?));
+        let mut watcher = Watcher::Nobody;
+        for lead in leads.filter(|lead| lead.opened.is_of_rule()) {
+            if lead.is_open() {
+                return Watcher::Leads(lead.id);
+            }
+            if lead.ending == Some(Ending::ByPerson) {
+                watcher = Watcher::Quiet;
+            }
+        }
+        watcher
+    }
+
+    /// Puts the targets of losses that an earlier process left among those that are gone, where no job
+    /// has them any more. Until every job has told of its targets nobody knows.
+    fn miss_what_went_unseen(&mut self, known: &BTreeMap<String, Known>, now: TimeMs) {
+        let mut pools = self.jobs.iter().map(|job| self.pools.get(job));
+        if !pools.all(|pool| pool.is_some_and(|pool| pool.is_complete)) {
+            return;
+        }
+        for (target, _) in known.iter().filter(|(_, known)| known.open.is_some()) {
+            if !self.targets.contains_key(target) {
+                self.gone.entry(target.clone()).or_insert(now);
+            }
+        }
+    }
+
     fn sighting(&self, target: &str, known: &Known, watcher: Watcher, now: TimeMs) -> Sighting {
         let failing = self.failures.get(target);
-        let standing = failing.and_then(|failing| failing.standing.as_ref());
-        let lost_at = failing.map(|failing| failing.why.0).or(self.gone.get(target).copied());
+        let rule_count = failing.map_or(0, Failing::rule_count);
+        let blind_count = known.blind.len();
+        let seen_at = failing.and_then(|failing| failing.seen_at);
+        let closed_at = self.incidents.dismissed_at(target);
+        let dismissed = closed_at.is_some_and(|closed| seen_at.is_none_or(|seen| seen <= closed));
         // Asked only where it decides: of a thousand targets that are lost it takes its time.
-        let heard = known.open.is_none()
+        let decides = known.open.is_none()
             && watcher == Watcher::Nobody
-            && failing.is_none_or(|failing| self.were_heard(failing, now));
-        Sighting {
-            sight: self.target_sight(target),
-            watcher,
-            rule_count: standing.map_or(0, |standing| standing.blind.len()),
-            blind_count: known.blind.len(),
-            heard,
-            dismissed: known.dismissed_at.zip(lost_at).is_some_and(|(closed, lost)| closed >= lost),
-            incident: known.open,
-        }
+            && !dismissed
+            && rule_count + blind_count > 0;
+        let heard = decides && failing.is_none_or(|failing| self.were_heard(failing, now));
+        let sight = self.target_sight(target);
+        let incident = known.open;
+        Sighting { sight, watcher, rule_count, blind_count, heard, dismissed, incident }
     }
 
     /// Whether every group that can tell of a loss was evaluated since it began.
@@ -319,7 +392,7 @@ impl Engine {
     }
 
     fn target_sight(&self, target: &str) -> TargetSight {
-        match (self.failures.get(target), self.read_at.get(target)) {
+        match (self.failures.get(target), self.answered.get(target)) {
             (Some(failing), _) => TargetSight::Fails { in_a_row: failing.in_a_row },
             (None, Some(at)) if self.targets.contains_key(target) => {
                 TargetSight::Answers { at: *at }
@@ -333,7 +406,7 @@ impl Engine {
         let lost = self.lost(id, known, now);
         let (job, instance) = id.split_once('/').unwrap_or(("", id));
         let named = || Labels::from([("job", job), ("instance", instance)]);
-        let labels = self.targets.get(id).map_or_else(named, |target| labels_of(target));
+        let labels = self.targets.get(id).map_or_else(named, |target| target.all_labels());
         let since = match (self.failures.get(id), self.gone.get(id)) {
             (Some(failing), _) => failing.why.0,
             (None, gone) => gone.copied().unwrap_or(now),
@@ -394,9 +467,8 @@ impl Engine {
             return Some(id);
         }
         // Several may share both; the one that fails is the one that is missed.
-        let mut failing = self.failures.keys().filter_map(|id| self.targets.get_key_value(id));
-        let found = failing.find(|(_, target)| {
-            let labels = labels_of(target);
+        let mut failing = self.failures.iter();
+        let found = failing.find(|(_, Failing { labels, .. })| {
             labels.value("job") == job && labels.value("instance") == instance
         });
         found.map(|(id, _)| id.clone())
@@ -456,14 +528,6 @@ fn annotations(lost: &Lost, blind_count: usize) -> BTreeMap<String, String> {
     [("summary".to_owned(), summary), ("description".to_owned(), description)].into()
 }
 
-/// The labels of all series of a target.
-fn labels_of(target: &Target) -> Labels {
-    match &target.discovered {
-        Some(discovered) => discovered.target_labels.clone(),
-        None => target.labels.with("job", &target.job).with("instance", &target.instance),
-    }
-}
-
 /// When a target that fails at `at` last answered, and since when it has failed: by its `up`.
 fn last_seen(source: &dyn Source, labels: &Labels, at: TimeMs) -> (Option<TimeMs>, TimeMs) {
     let Some(row) = row_of(source, &labels.with(METRIC_NAME, "up")) else { return (None, at) };
@@ -473,4 +537,31 @@ fn last_seen(source: &dyn Source, labels: &Labels, at: TimeMs) -> (Option<TimeMs
     let failed = samples.iter().rev().take_while(|sample| sample.value == 0.0).count();
     let (answered, failed) = samples.split_at(samples.len() - failed);
     (answered.last().map(|sample| sample.at), failed.first().map_or(at, |sample| sample.at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_that_changes_nothing_moves_nothing() {
+        let at = |seconds: i64| TimeMs(seconds * 1000);
+        let why = (at(0), "refused".to_owned());
+        let mut failing = Failing::new(why, Labels::empty(), None, at(0));
+        let mut check = |seconds: i64, reason: &str, expected: bool| {
+            let moves =
+                failing.fails_again(at(seconds), Duration::from_secs(15), reason.to_owned());
+            assert_eq!(moves, expected, "at {seconds} s: {failing:?}");
+        };
+        // Read anew out of turn, then for the second time in a row.
+        check(5, "refused", false);
+        check(15, "refused", true);
+        check(30, "refused", false);
+        check(45, "no answer", true);
+        check(60, "no answer", false);
+        // Nobody waits any more for rules that might watch it.
+        check(299, "no answer", false);
+        check(300, "no answer", true);
+        check(315, "no answer", false);
+    }
 }

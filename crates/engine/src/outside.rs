@@ -129,10 +129,10 @@ impl Engine {
     /// Whether an incident of one of our own rules is open for this alert. A sender's external
     /// labels, which ours does not have, make no difference.
     fn has_own(&self, alert: &Labels) -> bool {
-        self.incidents.open().any(|incident| {
-            let mut labels = incident.opened.labels.iter();
-            incident.opened.outside.is_none()
-                && labels.all(|(name, value)| alert.value(name) == value)
+        let of_name = self.incidents.by_rule().get(alert.value("alertname"));
+        of_name.into_iter().flatten().any(|id| {
+            let mut labels = self.incidents[id].opened.labels.iter();
+            labels.all(|(name, value)| alert.value(name) == value)
         })
     }
 
@@ -171,10 +171,9 @@ impl Engine {
             let _ = self.feed(id, input, now);
         }
         let incidents = &self.incidents;
-        self.outside.0.retain(|labels, _| {
-            let mut open = incidents.open();
-            open.any(|one| one.opened.outside.is_some() && is_of(one, labels))
-        });
+        self.outside
+            .0
+            .retain(|labels, _| incidents.open_for(labels).any(|one| one.opened.outside.is_some()));
     }
 
     /// What the sender's word means for the incident; `None` before anything is known.
@@ -241,11 +240,6 @@ impl Engine {
         let labels: Labels = incident.opened.labels.iter().collect();
         self.outside.0.get(&labels).is_some_and(|word| word.is_heard)
     }
-}
-
-fn is_of(incident: &Incident, labels: &Labels) -> bool {
-    incident.opened.labels.len() == labels.iter().count()
-        && incident.opened.labels.iter().all(|(name, value)| labels.value(name) == value)
 }
 
 /// The expression in the link of a Prometheus; empty where the link is another one.

@@ -1,5 +1,5 @@
-use paramedic_model::{Labels, TimeMs, is_stale};
-use paramedic_promql::{RowRef, Source};
+use paramedic_model::{Labels, METRIC_NAME, TimeMs, is_stale};
+use paramedic_promql::{Family, RowRef, Source};
 
 /// What the samples say of an alert that its rule no longer has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,17 +70,25 @@ fn newest(source: &dyn Source, wanted: &Labels) -> Option<(TimeMs, f64)> {
 pub(crate) fn row_of(source: &dyn Source, wanted: &Labels) -> Option<RowRef> {
     let id = source.find_family(wanted.metric_name()?)?;
     let family = source.family(id);
-    let is_wanted = |row: u32| {
-        let mut labels = wanted.iter().filter(|(name, _)| *name != paramedic_model::METRIC_NAME);
-        family.newest_at[row as usize] != paramedic_promql::Family::NEVER
-            && labels.all(|(name, value)| {
-                let symbol = family.column(name).and_then(|column| column.symbol(row));
-                symbol.is_some_and(|symbol| source.text(symbol) == value)
-            })
-    };
-    let mut rows = (0..family.row_count() as u32).filter(|row| is_wanted(*row));
+    let is_wanted = |row: &u32| has_labels(source, &family, *row, wanted);
+    let mut rows = (0..family.row_count() as u32).filter(is_wanted);
     let first = rows.next()?;
     let goes_on = |row: &u32| !is_stale(family.newest_value[*row as usize]);
     let row = std::iter::once(first).chain(rows).find(goes_on).unwrap_or(first);
     Some(RowRef { family: id, row })
+}
+
+/// Whether a row is in use and has at least the labels of `wanted`, whose metric name is the family's.
+pub(crate) fn has_labels(
+    source: &dyn Source,
+    family: &Family<'_>,
+    row: u32,
+    wanted: &Labels,
+) -> bool {
+    let mut labels = wanted.iter().filter(|(name, _)| *name != METRIC_NAME);
+    family.newest_at[row as usize] != Family::NEVER
+        && labels.all(|(name, value)| {
+            let symbol = family.column(name).and_then(|column| column.symbol(row));
+            symbol.is_some_and(|symbol| source.text(symbol) == value)
+        })
 }

@@ -16,8 +16,11 @@ pub struct Watched {
     pub system: System,
     /// The host that it runs on, with what its kind declares, where one is configured.
     pub host: Option<(&'static Catalog, System)>,
-    /// Its target: the `job` and `instance` of the samples that it yields.
+    /// The two parts of its target's name.
     pub target: (String, String),
+    /// The `job` and `instance` of the samples that it yields: these two, unless labels are configured in
+    /// their place.
+    pub series: (String, String),
     /// Labels of an alert that is about it.
     pub matches: BTreeMap<String, String>,
     /// Who takes over.
@@ -92,7 +95,7 @@ impl Systems {
     /// labels that systems state. An empty `match` states nothing and matches nothing.
     pub fn about(&self, alert: &Labels, origins: &[Labels]) -> SystemChoice {
         let yielded = |system: &&Arc<Watched>| {
-            let (job, instance) = &system.target;
+            let (job, instance) = &system.series;
             let theirs = |o: &Labels| o.value("job") == job && o.value("instance") == instance;
             origins.iter().any(theirs)
         };

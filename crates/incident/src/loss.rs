@@ -76,7 +76,7 @@ pub enum Watcher {
     Nobody,
     /// One does and has no open incident: it is pending, or a person closed its incident.
     Quiet,
-    /// One does, and this is its incident.
+    /// One does, or did until discovery took the target away, and this is its incident.
     Leads(IncidentId),
 }
 
@@ -93,7 +93,7 @@ pub struct Sighting {
     pub blind_count: usize,
     /// Whether every rule that could watch was evaluated since it was lost.
     pub heard: bool,
-    /// Whether a person closed the incident of this very loss.
+    /// Whether a person closed the last incident of its loss, and it is not known to have answered since.
     pub dismissed: bool,
     /// The incident of the loss, while it is open.
     pub incident: Option<IncidentId>,

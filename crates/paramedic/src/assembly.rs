@@ -161,6 +161,7 @@ pub fn setup(
         journal,
         redactor: environment.redactor.clone(),
         targets,
+        jobs: config.jobs.iter().map(|job| job.name.as_str().into()).collect(),
         systems: Systems::new(watched),
         groups,
         external_labels: config.global.external_labels.iter().collect(),
@@ -201,10 +202,12 @@ fn open(
         collector: Arc::from(collector),
         discovered: None,
     });
+    let label = |name: &str, own: &str| config.labels.get(name).unwrap_or(own).to_owned();
     let watched = Watched {
         name,
         catalog: integration.catalog(),
         target: (config.kind.clone(), instance.clone()),
+        series: (label("job", &config.kind), label("instance", &instance)),
         system: System { collector: None, instance, kit },
         host,
         matches: config.matches.clone(),

@@ -25,6 +25,8 @@ pub struct Pool {
     pub dropped: Vec<Labels>,
     /// How many were dropped.
     pub dropped_count: usize,
+    /// Whether every source was heard, once at least: until then there may be others.
+    pub is_complete: bool,
 }
 
 /// Finds the targets of a job again and again.
@@ -84,7 +86,8 @@ impl Discovery {
             tracing::warn!(job = job.name, "cannot scrape a target: {failure}");
         }
         self.told = failures;
-        Pool { name: job.name.as_str().into(), targets, dropped, dropped_count }
+        let is_complete = self.finder.is_complete();
+        Pool { name: job.name.as_str().into(), targets, dropped, dropped_count, is_complete }
     }
 }
 
@@ -92,7 +95,8 @@ impl Discovery {
 fn same(a: &Pool, b: &Pool) -> bool {
     let targets = a.targets.len() == b.targets.len()
         && a.targets.iter().zip(&b.targets).all(|(a, b)| a.id() == b.id() && a.is_same(b));
-    targets && a.dropped == b.dropped && a.dropped_count == b.dropped_count
+    let counts = |pool: &Pool| (pool.dropped_count, pool.is_complete);
+    targets && a.dropped == b.dropped && counts(a) == counts(b)
 }
 
 /// The target of a plan. `over` is why none of the pool may be scraped.

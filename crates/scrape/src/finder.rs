@@ -34,17 +34,22 @@ pub struct Finder {
     asking: JoinSet<(usize, Result<Vec<TargetGroup>, String>)>,
     /// What was found last.
     found: Vec<TargetGroup>,
+    is_complete: bool,
 }
 
 struct ReadFile {
     changed: Option<(SystemTime, u64)>,
     groups: Vec<TargetGroup>,
+    /// Whether it could ever be read.
+    is_heard: bool,
 }
 
 #[derive(Default)]
 struct Asked {
     due: Option<TimeMs>,
     is_asked: bool,
+    /// Whether it ever answered.
+    is_heard: bool,
     groups: Vec<TargetGroup>,
 }
 
@@ -52,26 +57,47 @@ impl Finder {
     /// Of what `owner` names as its `sources`. Nothing is read yet.
     pub fn new(owner: &str, sources: Sources, environment: Environment) -> Self {
         let servers = sources.http.iter().map(|_| Asked::default()).collect();
-        let (files, asking, found) = (BTreeMap::new(), JoinSet::new(), Vec::new());
-        Self { owner: owner.to_owned(), sources, environment, files, servers, asking, found }
+        Self {
+            owner: owner.to_owned(),
+            sources,
+            environment,
+            files: BTreeMap::new(),
+            servers,
+            asking: JoinSet::new(),
+            found: Vec::new(),
+            is_complete: false,
+        }
+    }
+
+    /// Whether what was found last has something of every source: each file was read and each server
+    /// answered, once at least.
+    pub fn is_complete(&self) -> bool {
+        self.is_complete
+    }
+
+    fn is_heard(&self) -> bool {
+        self.files.values().all(|file| file.is_heard)
+            && self.servers.iter().all(|server| server.is_heard)
     }
 
     /// What is there now without asking anybody: fixed groups and files.
     pub fn at_once(&mut self) -> &[TargetGroup] {
         self.read_files();
         self.found = self.groups();
+        self.is_complete = self.is_heard();
         &self.found
     }
 
-    /// Waits until others are there than last time. For ever, where nothing can change.
+    /// Waits until others are there than last time, or all of them for the first time. For ever, where
+    /// nothing can change.
     pub async fn next(&mut self) -> &[TargetGroup] {
         loop {
             let now = self.environment.clock.now();
             self.ask_servers(now);
             self.read_files();
-            let groups = self.groups();
-            if groups != self.found {
-                self.found = groups;
+            let (groups, is_complete) = (self.groups(), self.is_heard());
+            if groups != self.found || is_complete != self.is_complete {
+                (self.found, self.is_complete) = (groups, is_complete);
                 return &self.found;
             }
             let files = (!self.sources.files.is_empty()).then(|| now + FILES_EVERY);
@@ -116,14 +142,15 @@ impl Finder {
             if known.is_some_and(|known| known.changed == changed) {
                 continue;
             }
-            let groups = match read_file(&path) {
-                Ok(groups) => groups,
+            let (groups, is_heard) = match read_file(&path) {
+                Ok(groups) => (groups, true),
                 Err(reason) => {
                     tracing::warn!(owner = self.owner, "{}: {reason}", path.display());
-                    known.map(|known| known.groups.clone()).unwrap_or_default()
+                    let before = known.map(|known| (known.groups.clone(), known.is_heard));
+                    before.unwrap_or_default()
                 }
             };
-            self.files.insert(path, ReadFile { changed, groups });
+            self.files.insert(path, ReadFile { changed, groups, is_heard });
         }
     }
 
@@ -143,7 +170,7 @@ impl Finder {
         let server = &mut self.servers[at];
         server.is_asked = false;
         match answer {
-            Ok(groups) => server.groups = groups,
+            Ok(groups) => (server.groups, server.is_heard) = (groups, true),
             Err(reason) => {
                 let reason = self.environment.redactor.clean(&reason);
                 let url = without_query(&self.sources.http[at].url);

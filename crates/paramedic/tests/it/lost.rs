@@ -4,6 +4,7 @@
 use expect_test::{Expect, expect};
 use paramedic_engine::Verb;
 use paramedic_incident::{Incident, SystemChoice};
+use paramedic_model::Labels;
 use paramedic_scrape::Pool;
 
 use crate::world::{Exporter, Server, World, closed, run, seconds, stands, transcript};
@@ -49,6 +50,17 @@ async fn check_open(server: &Server, want: Expect) {
         format!("{} {} {:?}{under}\n", one.id, one.opened.alert, one.signal)
     };
     want.assert_eq(&open(server).await.iter().map(line).collect::<String>());
+}
+
+/// The targets of the exporter's job once there are none.
+fn none() -> Pool {
+    Pool {
+        name: "app".into(),
+        targets: Vec::new(),
+        dropped: Vec::new(),
+        dropped_count: 0,
+        is_complete: true,
+    }
 }
 
 fn check(incident: &Incident, want: Expect) {
@@ -346,9 +358,7 @@ fn a_loss_outlives_the_process() {
 fn a_target_that_discovery_takes_away_is_lost_where_something_fired() {
     run(async {
         let (world, exporter, server) = server("", &[3, 5]).await;
-        let none =
-            Pool { name: "app".into(), targets: Vec::new(), dropped: Vec::new(), dropped_count: 0 };
-        server.handle.discovered(none).await.expect("the engine runs");
+        server.discovered(none()).await;
         world.clock.sleep(seconds(60)).await;
         check_open(
             &server,
@@ -390,9 +400,7 @@ fn a_target_that_discovery_takes_away_is_lost_where_something_fired() {
 fn a_target_that_discovery_takes_away_while_nothing_fires_is_none() {
     run(async {
         let (world, _exporter, server) = server("", &[]).await;
-        let none =
-            Pool { name: "app".into(), targets: Vec::new(), dropped: Vec::new(), dropped_count: 0 };
-        server.handle.discovered(none).await.expect("the engine runs");
+        server.discovered(none()).await;
         world.clock.sleep(seconds(120)).await;
         check_open(&server, expect![[r#""#]]).await;
     });
@@ -491,6 +499,255 @@ fn a_system_that_is_lost_goes_to_its_contact() {
             0s    opened about opnsense-1
             0s    diagnosed nothing
             0s    handed over to the person at the keyboard: opnsense/opnsense1.test:9001 cannot be looked at: wait for http://opnsense1.test:9001/api/core/service/search: no answer within 15 s; no runbook serves `TargetLost`
+        "#]],
+        );
+    });
+}
+
+#[test]
+fn a_system_with_a_job_of_its_own_is_lost_too() {
+    run(async {
+        let rule = "      - { alert: AppDown, expr: 'opnsense_services_status == 0' }\n";
+        let mut world = World::new("opnsense", 1).with(&rules(rule), PAGE);
+        world.config.systems[0].labels = Labels::from([("job", "firewalls")]);
+        let server = world.start();
+        world.clock.sleep(seconds(40)).await;
+        world.hang(0);
+        world.clock.sleep(seconds(90)).await;
+        check_open(
+            &server,
+            expect![[r#"
+            1 TargetLost Firing
+        "#]],
+        )
+        .await;
+        let incident = server.incident(1).await;
+        assert_eq!(incident.opened.labels["job"], "firewalls");
+        let lost = incident.opened.lost.clone().expect("it is of a loss");
+        assert_eq!(
+            (&*lost.target, &*lost.rules),
+            ("opnsense/opnsense1.test:9001", &["AppDown".to_owned()][..])
+        );
+        assert!(lost.seen_at_ms.is_some());
+        assert_eq!(incident.opened.system.name(), Some("opnsense-1"));
+    });
+}
+
+#[test]
+fn a_dead_target_that_is_back_in_the_list_has_not_answered() {
+    run(async {
+        let (world, exporter, server) = server("", &[3]).await;
+        exporter.dies();
+        world.clock.sleep(seconds(60)).await;
+        server.discovered(none()).await;
+        world.clock.sleep(seconds(1)).await;
+        for pool in world.pools() {
+            server.discovered(pool).await;
+        }
+        check_open(
+            &server,
+            expect![[r#"
+            1 App3 Blind under 2
+            2 TargetLost Firing
+        "#]],
+        )
+        .await;
+        world.clock.sleep(seconds(60)).await;
+        check_open(
+            &server,
+            expect![[r#"
+            1 App3 Blind under 2
+            2 TargetLost Firing
+        "#]],
+        )
+        .await;
+        exporter.shows(&shown(&[3]));
+        check(
+            &server.until(2, closed).await,
+            expect![[r#"
+            0s    opened about None
+            0s    diagnosed nothing
+            0s    handed over to whoever is on call: app/app.test:9100 cannot be looked at: connect to http://app.test:9100/metrics: connection closed before message completed; no runbook serves `TargetLost`
+            105s  clear
+            105s  watching for 120 s
+            225s  closed: handed over
+        "#]],
+        );
+    });
+}
+
+#[test]
+fn an_answer_from_before_a_target_was_taken_away_is_none() {
+    run(async {
+        let (world, exporter, server) = server("", &[3]).await;
+        // It answers until it is taken away, and is dead when it is back.
+        server.discovered(none()).await;
+        world.clock.sleep(seconds(35)).await;
+        exporter.dies();
+        for pool in world.pools() {
+            server.discovered(pool).await;
+        }
+        check_open(
+            &server,
+            expect![[r#"
+            1 App3 Blind under 2
+            2 TargetLost Firing
+        "#]],
+        )
+        .await;
+        world.clock.sleep(seconds(60)).await;
+        check_open(
+            &server,
+            expect![[r#"
+            1 App3 Blind under 2
+            2 TargetLost Firing
+        "#]],
+        )
+        .await;
+    });
+}
+
+#[test]
+fn an_alert_that_watched_leads_when_its_target_is_taken_away() {
+    run(async {
+        let up = "      - { alert: AppUnreachable, expr: 'up{job=\"app\"} == 0' }\n";
+        let (world, exporter, server) = server(up, &[3]).await;
+        exporter.dies();
+        world.clock.sleep(seconds(60)).await;
+        server.discovered(none()).await;
+        world.clock.sleep(seconds(5)).await;
+        check_open(
+            &server,
+            expect![[r#"
+            1 App3 Blind under 2
+            2 AppUnreachable Firing
+        "#]],
+        )
+        .await;
+        world.clock.sleep(seconds(120)).await;
+        check_open(
+            &server,
+            expect![[r#"
+            1 App3 Blind under 2
+            2 AppUnreachable Blind
+        "#]],
+        )
+        .await;
+        server.ask(2, "ann", Verb::Close("it is retired".to_owned())).await.expect("it is open");
+        world.clock.sleep(seconds(120)).await;
+        check_open(
+            &server,
+            expect![[r#"
+            1 App3 Blind under 2
+        "#]],
+        )
+        .await;
+    });
+}
+
+/// A loss that a person closed while an alert is blind because of it, and nothing answered since.
+async fn dismissed() -> (World, Exporter, Server) {
+    let (world, exporter, server) = server("", &[3]).await;
+    exporter.dies();
+    world.clock.sleep(seconds(60)).await;
+    server.ask(2, "ann", Verb::Close("known".to_owned())).await.expect("it is open");
+    world.clock.sleep(seconds(60)).await;
+    (world, exporter, server)
+}
+
+#[test]
+fn what_a_person_closed_stays_closed_when_the_target_is_taken_away() {
+    run(async {
+        let (world, _exporter, server) = dismissed().await;
+        server.discovered(none()).await;
+        world.clock.sleep(seconds(120)).await;
+        check_open(
+            &server,
+            expect![[r#"
+            1 App3 Blind under 2
+        "#]],
+        )
+        .await;
+    });
+}
+
+#[test]
+fn what_a_person_closed_stays_closed_when_nothing_is_known_of_before() {
+    run(async {
+        let (world, _exporter, server) = dismissed().await;
+        server.kill().await;
+        // No sample is left that says since when it fails.
+        let server = world.start();
+        world.clock.sleep(seconds(120)).await;
+        check_open(
+            &server,
+            expect![[r#"
+            1 App3 Blind under 2
+        "#]],
+        )
+        .await;
+    });
+}
+
+#[test]
+fn a_note_on_what_was_closed_says_nothing_of_the_next_outage() {
+    run(async {
+        let (world, exporter, server) = dismissed().await;
+        exporter.shows(&shown(&[3]));
+        world.clock.sleep(seconds(30)).await;
+        exporter.dies();
+        world.clock.sleep(seconds(16)).await;
+        server.ask(2, "ann", Verb::Note("a cable".to_owned())).await.expect("a note is taken");
+        world.clock.sleep(seconds(60)).await;
+        check_open(
+            &server,
+            expect![[r#"
+            1 App3 Blind under 3
+            3 TargetLost Firing
+        "#]],
+        )
+        .await;
+    });
+}
+
+#[test]
+fn a_loss_ends_when_its_target_went_while_nobody_looked() {
+    run(async {
+        let (mut world, exporter, server) = server("", &[]).await;
+        exporter.dies();
+        world.clock.sleep(seconds(60)).await;
+        server.kill().await;
+        let mut job = (*world.config.jobs[0]).clone();
+        job.sources.fixed.clear();
+        world.config.jobs = vec![job.into()];
+        let server = world.start();
+        world.clock.sleep(seconds(60)).await;
+        // The job was not heard yet.
+        check_open(
+            &server,
+            expect![[r#"
+            1 TargetLost Firing
+        "#]],
+        )
+        .await;
+        server.discovered(Pool { is_complete: false, ..none() }).await;
+        world.clock.sleep(seconds(60)).await;
+        check_open(
+            &server,
+            expect![[r#"
+            1 TargetLost Firing
+        "#]],
+        )
+        .await;
+        server.discovered(none()).await;
+        check(
+            &server.until(1, closed).await,
+            expect![[r#"
+            0s    opened about None
+            0s    diagnosed nothing
+            0s    handed over to whoever is on call: app/app.test:9100 cannot be looked at: connect to http://app.test:9100/metrics: connection closed before message completed; no runbook serves `TargetLost`
+            156.9s discovery: app/app.test:9100 is no target any more, and no alert waits for it
+            156.9s closed: removed
         "#]],
         );
     });

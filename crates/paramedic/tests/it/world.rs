@@ -17,7 +17,7 @@ use paramedic_journal::{Journal, MemoryJournal};
 use paramedic_model::{Clock, IncidentId, Redactor, TimeMs};
 use paramedic_rules::RuleFile;
 use paramedic_runbook::Runbook;
-use paramedic_scrape::Discovery;
+use paramedic_scrape::{Discovery, Job, Pool};
 use paramedic_testkit::{MemoryNetwork, NoProcesses, VIRTUAL_EPOCH};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::JoinHandle;
@@ -124,14 +124,26 @@ impl World {
         recorded.into_iter().map(|recorded| recorded.change).collect()
     }
 
-    /// Starts an engine on the journal, as a server that starts would.
-    pub fn start(&self) -> Server {
-        let environment = Environment {
+    fn environment(&self) -> Environment {
+        Environment {
             clock: self.clock.clone(),
             transport: Arc::new(self.network.clone()),
             processes: Arc::new(NoProcesses),
             redactor: Redactor::default(),
-        };
+        }
+    }
+
+    /// What the discoveries of the jobs say.
+    pub fn pools(&self) -> Vec<Pool> {
+        let environment = self.environment();
+        let discovery =
+            |job: &Arc<Job>| Discovery::new(job.clone(), environment.clone(), 0).at_once();
+        self.config.jobs.iter().map(discovery).collect()
+    }
+
+    /// Starts an engine on the journal, as a server that starts would.
+    pub fn start(&self) -> Server {
+        let environment = self.environment();
         let loaded = match &self.own {
             // Not from the disk: a group runs at moments that follow from the path of its file.
             Some((rules, page)) => {
@@ -148,10 +160,7 @@ impl World {
         let mut setup = setup.expect("the systems open");
         // Collected at moments that do not depend on the name of this machine.
         setup.targets.retain(|target| target.discovered.is_none());
-        for job in &self.config.jobs {
-            let mut discovery = Discovery::new(job.clone(), environment.clone(), 0);
-            setup.targets.extend(discovery.at_once().targets);
-        }
+        setup.targets.extend(self.pools().into_iter().flat_map(|pool| pool.targets));
         let (handle, running) = Engine::start(setup).expect("the journal can be read");
         Server { handle, task: tokio::spawn(running), clock: self.clock.clone() }
     }
@@ -220,6 +229,11 @@ impl Server {
     /// All incidents, the oldest first.
     pub async fn incidents(&self) -> Result<Vec<Incident>, Stopped> {
         self.handle.read(|engine| engine.incidents().cloned().collect()).await
+    }
+
+    /// Tells what a discovery says.
+    pub async fn discovered(&self, pool: Pool) {
+        self.handle.discovered(pool).await.expect("the engine runs");
     }
 
     /// The incident with this number; it must be there.

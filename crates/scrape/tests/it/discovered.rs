@@ -104,6 +104,24 @@ async fn a_bad_answer_keeps_the_last_targets() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_pool_is_complete_once_every_server_has_answered() {
+    let (world, job) = world();
+    world.page().status = 500;
+    let mut discovery = world.discovery(job);
+    let asked = discovery.at_once();
+    let silent = tokio::time::timeout(Duration::from_secs(30), discovery.next(&asked)).await;
+    assert!(silent.is_err() && !asked.is_complete);
+    // That there is none is an answer, although it changes nothing else.
+    world.page().status = 200;
+    world.show("[]");
+    let pool = discovery.next(&asked).await;
+    assert!(pool.is_complete && pool.targets.is_empty());
+    world.page().status = 500;
+    let later = tokio::time::timeout(Duration::from_secs(120), discovery.next(&pool)).await;
+    assert!(later.is_err(), "it was heard once");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_server_that_hangs_holds_up_nobody() {
     let (world, mut job) = world();
     let folder = tempfile::tempdir().expect("a folder");

@@ -107,7 +107,7 @@ fn sight(
     newest_up: &BTreeMap<(String, String), TimeMs>,
 ) -> Sight {
     let (job, instance) = &system.target;
-    sight_of(&format!("{job}/{instance}"), system.target.clone(), engine, newest_up)
+    sight_of(&format!("{job}/{instance}"), system.series.clone(), engine, newest_up)
 }
 
 /// A target that is no system under care: what `scrape_configs` lists.

@@ -307,6 +307,7 @@ impl World {
             system: System { collector: None, instance: "thing:1".to_owned(), kit },
             host: None,
             target: ("thing".to_owned(), "thing:1".to_owned()),
+            series: ("thing".to_owned(), "thing:1".to_owned()),
             matches: BTreeMap::new(),
             contact: Some("Thea <thea@example.com>".to_owned()),
         };
@@ -320,6 +321,7 @@ impl World {
             journal: Box::new(journal),
             redactor,
             targets,
+            jobs: Vec::new(),
             systems: Systems::new([watched]),
             groups: groups.collect(),
             external_labels: Labels::empty(),
