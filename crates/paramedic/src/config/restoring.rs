@@ -20,8 +20,7 @@ impl Reader<'_> {
 
     fn read_restore(&mut self, node: &Node) -> Result<Restore, Mistake> {
         let mut table = Table::new(node, "restore")?;
-        let from =
-            table.get("from").ok_or_else(|| node.mistake("`restore` lacks `from`"))?;
+        let from = table.get("from").ok_or_else(|| node.mistake("`restore` lacks `from`"))?;
         let mut restore = kind(from, "from")?;
         for key in ["for_grace_period", "for_outage_tolerance"] {
             let Some(node) = table.get(key) else { continue };
