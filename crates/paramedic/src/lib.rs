@@ -12,7 +12,6 @@ mod exit;
 pub mod kinds;
 pub mod lab;
 mod out;
-mod patterns;
 mod reload;
 
 use std::process::ExitCode;

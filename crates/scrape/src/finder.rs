@@ -13,9 +13,10 @@ use paramedic_integration::{Environment, without_query};
 use paramedic_model::TimeMs;
 use tokio::task::JoinSet;
 
-use crate::groups::{find_files, read_groups};
+use crate::groups::read_groups;
 use crate::http::Fetcher;
 use crate::job::{HttpSource, Sources, TargetGroup};
+use crate::patterns::find_files;
 
 /// How often files are looked at: a look costs one call of the system for each.
 const FILES_EVERY: Duration = Duration::from_secs(5);

@@ -1,7 +1,6 @@
-//! Lists of target groups as files and servers give them, and the files that a pattern means.
+//! Lists of target groups as files and servers give them.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 
 use paramedic_model::Labels;
 use paramedic_yaml::{Kind, Node};
@@ -86,13 +85,6 @@ fn group(node: &Node) -> Result<TargetGroup, String> {
         }
     }
     Ok(group)
-}
-
-/// The files that `pattern` means, sorted: `*`, `?` and `[a-z]` stand for characters of one name.
-/// A pattern that means nothing finds nothing.
-pub fn find_files(pattern: &Path) -> Vec<PathBuf> {
-    let Some(Ok(found)) = pattern.to_str().map(glob::glob) else { return Vec::new() };
-    found.flatten().filter(|path| path.is_file()).collect()
 }
 
 #[cfg(test)]

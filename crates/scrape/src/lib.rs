@@ -18,6 +18,7 @@ mod groups;
 mod http;
 mod job;
 mod list;
+mod patterns;
 mod plan;
 pub mod remote_write;
 mod slot;
@@ -27,12 +28,13 @@ mod timed;
 pub use admit::Admission;
 pub use discovery::{Discovery, Pool};
 pub use finder::Finder;
-pub use groups::{find_files, read_groups};
+pub use groups::read_groups;
 pub use http::HttpCollector;
 pub use job::{
     Alerting, Alertmanager, ClientOptions, FileSource, HttpSource, Job, Limits, Sources,
     TargetGroup,
 };
+pub use patterns::{FilesError, find_files, matching};
 pub use plan::{Plan, Planned, plan};
 pub use slot::Slot;
 pub use target::{Discovered, Last, Scraped, Target, TargetError, collect_forever, collect_once};

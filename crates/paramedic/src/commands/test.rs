@@ -7,12 +7,13 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use paramedic_rules::unit_test::{self, Failure, TestFile, UnitTest};
 use paramedic_rules::{ReadOptions, RuleError, RuleFile};
+use paramedic_scrape::matching;
 use regex::Regex;
 
 use super::check::print;
 use super::junit;
+use crate::exit;
 use crate::out::outln;
-use crate::{exit, patterns};
 
 /// Run tests.
 #[derive(Args)]
@@ -169,10 +170,10 @@ fn load(
             reason,
             hint: None,
         };
-        let paths = match patterns::matching(folder, &pattern.pattern) {
+        let paths = match matching(folder, &pattern.pattern) {
             Ok(paths) => paths,
             Err(error) => {
-                errors.push(mistake(format!("{error:#}")));
+                errors.push(mistake(error.to_string()));
                 continue;
             }
         };

@@ -1,30 +1,52 @@
-//! Patterns of file names as Go's `filepath.Glob` has them, which `rule_files` is written in.
+//! Patterns of file names as Go's `filepath.Glob` has them, in which `rule_files` and the files of
+//! discovery are written.
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
-use glob::MatchOptions;
+use glob::{GlobError, MatchOptions, PatternError};
+
+/// Why a pattern names no files.
+#[derive(Debug, thiserror::Error)]
+pub enum FilesError {
+    /// It is broken.
+    #[error("the pattern {0:?}: {1}")]
+    Pattern(String, PatternError),
+    /// A folder cannot be read.
+    #[error("the pattern {0:?}: {1}")]
+    Folder(String, GlobError),
+    /// It stands in a folder whose name is no text.
+    #[error("the pattern {0:?} stands in a folder whose name is not UTF-8")]
+    Name(String),
+}
 
 /// The files that `pattern` names, sorted; a relative one counts from `folder`.
 ///
 /// # Errors
 ///
 /// Where the pattern is broken or a folder cannot be read.
-pub fn matching(folder: &Path, pattern: &str) -> anyhow::Result<Vec<PathBuf>> {
-    let shown = || format!("the pattern {pattern:?}");
+pub fn matching(folder: &Path, pattern: &str) -> Result<Vec<PathBuf>, FilesError> {
+    let shown = || pattern.to_owned();
     let written = translated(pattern);
     let whole = match (pattern.starts_with('/'), folder.to_str()) {
         (true, _) => written,
         (false, Some("")) => written,
         (false, Some(folder)) => format!("{}/{written}", glob::Pattern::escape(folder)),
-        (false, None) => anyhow::bail!("{} stands in a folder whose name is not UTF-8", shown()),
+        (false, None) => return Err(FilesError::Name(shown())),
     };
     // As in Go, `*` stops at a slash, and a leading dot is a character like any other.
     let options = MatchOptions { require_literal_separator: true, ..MatchOptions::default() };
-    let paths = glob::glob_with(&whole, options).with_context(shown)?;
-    let mut files = paths.collect::<Result<Vec<_>, _>>().with_context(shown)?;
+    let paths =
+        glob::glob_with(&whole, options).map_err(|error| FilesError::Pattern(shown(), error))?;
+    let found: Result<Vec<_>, _> = paths.collect();
+    let mut files = found.map_err(|error| FilesError::Folder(shown(), error))?;
     files.sort();
     Ok(files)
+}
+
+/// The files that `pattern` means, sorted. One that means nothing, or is broken, finds nothing.
+pub fn find_files(pattern: &Path) -> Vec<PathBuf> {
+    let found = pattern.to_str().and_then(|pattern| matching(Path::new(""), pattern).ok());
+    found.unwrap_or_default().into_iter().filter(|path| path.is_file()).collect()
 }
 
 /// From Go's notation: `[^a]` excludes, a backslash takes the next character as it is, and two stars
@@ -68,5 +90,8 @@ mod tests {
         check("*/?.yml", &["deep/e.yml"]);
         check("nothing*", &[]);
         assert!(matching(&folder, "[").is_err());
+        let above = folder.parent().expect("above");
+        assert_eq!(find_files(&above.join("a*/[^a].yml")), [folder.join("b.yml")]);
+        assert_eq!(find_files(&above.join("a*")), [""; 0].map(PathBuf::from));
     }
 }
