@@ -8,7 +8,7 @@ use paramedic_model::{Labels, Run, SeriesList, is_same_list};
 use paramedic_relabel::{Rule, relabel};
 
 use crate::job::Limits;
-use crate::list::{TargetLabels, runs_of_parts};
+use crate::list::{TargetLabels, runs_of_parts, same_list};
 
 /// What is done with the series of a target before they are taken.
 #[derive(Debug, Clone)]
@@ -143,10 +143,7 @@ impl SeriesList for Admitted {
     }
 
     fn runs_of(&self, previous: &Arc<dyn SeriesList>) -> Vec<Run> {
-        let known = self.previous.upgrade();
-        let known =
-            known.filter(|last| std::ptr::addr_eq(Arc::as_ptr(last), Arc::as_ptr(previous)));
-        let Some(last) = known else { return Vec::new() };
+        let Some(last) = same_list(&self.previous, previous) else { return Vec::new() };
         runs_of_parts((&self.inner, &self.kept), (&last.inner, &last.kept))
     }
 }

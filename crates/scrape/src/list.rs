@@ -119,10 +119,7 @@ impl SeriesList for TargetList {
     }
 
     fn runs_of(&self, previous: &Arc<dyn SeriesList>) -> Vec<Run> {
-        let known = self.previous.upgrade();
-        let known =
-            known.filter(|last| std::ptr::addr_eq(Arc::as_ptr(last), Arc::as_ptr(previous)));
-        let Some(last) = known else { return Vec::new() };
+        let Some(last) = same_list(&self.previous, previous) else { return Vec::new() };
         let mut runs = match is_same_list(&last.collected, &self.collected) {
             true => vec![Run { at: 0, was: 0, len: self.collected.len() as u32 }],
             false => self.collected.runs_of(&last.collected),
@@ -135,6 +132,12 @@ impl SeriesList for TargetList {
         }
         runs
     }
+}
+
+/// The list that a list was made after, where that is `previous`.
+pub(crate) fn same_list<L>(last: &Weak<L>, previous: &Arc<dyn SeriesList>) -> Option<Arc<L>> {
+    let is_previous = |last: &Arc<L>| std::ptr::addr_eq(Arc::as_ptr(last), Arc::as_ptr(previous));
+    last.upgrade().filter(is_previous)
 }
 
 /// Which entries of a part of a list stood in a part of the list before; a part says where its
@@ -189,9 +192,7 @@ impl SeriesList for Sets {
 
     /// Of those that stand where they stood: mostly some come at the end, or none.
     fn runs_of(&self, previous: &Arc<dyn SeriesList>) -> Vec<Run> {
-        let known = self.previous.upgrade();
-        let known =
-            known.filter(|last| std::ptr::addr_eq(Arc::as_ptr(last), Arc::as_ptr(previous)));
+        let known = same_list(&self.previous, previous);
         let mut runs = Vec::new();
         for (at, (labels, other)) in
             self.sets.iter().zip(known.iter().flat_map(|l| &l.sets)).enumerate()

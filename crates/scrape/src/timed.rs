@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 
 use paramedic_model::{Labels, Run, Sample, SeriesList, TimeMs, is_same_list};
 
-use crate::list::{TargetLabels, runs_of_parts};
+use crate::list::{TargetLabels, runs_of_parts, same_list};
 
 /// Samples that state their own time, of one collection.
 #[derive(Debug, Default)]
@@ -116,10 +116,7 @@ impl SeriesList for Rest {
     }
 
     fn runs_of(&self, previous: &Arc<dyn SeriesList>) -> Vec<Run> {
-        let known = self.previous.upgrade();
-        let known =
-            known.filter(|last| std::ptr::addr_eq(Arc::as_ptr(last), Arc::as_ptr(previous)));
-        let Some(last) = known else { return Vec::new() };
+        let Some(last) = same_list(&self.previous, previous) else { return Vec::new() };
         runs_of_parts((&self.inner, &self.kept), (&last.inner, &last.kept))
     }
 }

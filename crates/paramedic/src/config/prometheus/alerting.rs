@@ -5,6 +5,7 @@ use paramedic_scrape::{Alerting, Alertmanager};
 
 use super::super::Reader;
 use super::super::yaml::{Mistake, Node, Read as _, Table};
+use super::scheme;
 
 impl Reader<'_> {
     pub(in super::super) fn alerting(
@@ -28,15 +29,7 @@ impl Reader<'_> {
 
     fn alertmanager(&mut self, node: &Node, names: NameScheme) -> Result<Alertmanager, Mistake> {
         let mut table = Table::new(node, "alertmanagers")?;
-        let scheme = match table.get("scheme") {
-            None => "http".to_owned(),
-            Some(node) => match node.text("scheme")? {
-                scheme @ ("http" | "https") => scheme.to_owned(),
-                other => {
-                    return Err(node.mistake(format!("`scheme` is http or https, not {other:?}")));
-                }
-            },
-        };
+        let scheme = scheme(table.get("scheme"))?;
         let path_prefix = match table.get("path_prefix") {
             Some(node) => node.text("path_prefix")?.to_owned(),
             None => "/".to_owned(),

@@ -221,6 +221,15 @@ fn bytes(text: &str) -> Option<usize> {
     (bytes.is_finite() && bytes <= usize::MAX as f64).then_some(bytes as usize)
 }
 
+/// The scheme of addresses, where one is written; http else.
+fn scheme(node: Option<&Node>) -> Result<String, Mistake> {
+    let Some(node) = node else { return Ok("http".to_owned()) };
+    match node.text("scheme")? {
+        scheme @ ("http" | "https") => Ok(scheme.to_owned()),
+        other => Err(node.mistake(format!("`scheme` is http or https, not {other:?}"))),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

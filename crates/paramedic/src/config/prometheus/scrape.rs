@@ -7,6 +7,7 @@ use paramedic_scrape::Job;
 
 use super::super::yaml::{Mistake, Node, Read as _, Table};
 use super::super::{Global, Reader};
+use super::scheme;
 
 /// What is asked for where nothing else is said.
 pub(super) const DEFAULT_PROTOCOLS: [&str; 4] =
@@ -52,15 +53,7 @@ impl Reader<'_> {
             Some(node) => node.text("metrics_path")?.to_owned(),
             None => "/metrics".to_owned(),
         };
-        let scheme = match table.get("scheme") {
-            None => "http".to_owned(),
-            Some(node) => match node.text("scheme")? {
-                scheme @ ("http" | "https") => scheme.to_owned(),
-                other => {
-                    return Err(node.mistake(format!("`scheme` is http or https, not {other:?}")));
-                }
-            },
-        };
+        let scheme = scheme(table.get("scheme"))?;
         let mut params = BTreeMap::new();
         if let Some(node) = table.get("params") {
             for (key, values) in node.pairs("params")? {
